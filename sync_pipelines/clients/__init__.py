@@ -1,0 +1,1 @@
+"""Clients of the upstream systems: HTTP in, frozen records out. They know no database and no sync engine."""

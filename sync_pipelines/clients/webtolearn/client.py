@@ -1,0 +1,193 @@
+"""WebToLearn's API v1, reading only. Source of every fact: contracts/wtl.md, section A.
+
+It gives whole listings of frozen records, or says why it could not. It never writes, and never takes an error
+for an empty list.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
+
+import msgspec
+
+from sync_pipelines.clients.http import Answer, Sender, retry_after_seconds
+from sync_pipelines.clients.paging import Page, read_all
+from sync_pipelines.clients.webtolearn.records import Course, Lesson, User, WtlRecord
+from sync_pipelines.errors import (
+    AccessRefused,
+    RateLimited,
+    SourceError,
+    SourceUnavailable,
+    UnexpectedAnswer,
+)
+
+__all__ = ["Records", "RefusedRow", "WebToLearnClient"]
+
+R = TypeVar("R", bound=WtlRecord)
+OnPage = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that is no record, as it came; `id` where it has a usable one."""
+
+    id: str | None
+    row: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Generic[R]):
+    """A whole listing: records and refused rows in the platform's order, and whether that is provably all."""
+
+    items: Sequence[R | RefusedRow]
+    complete: bool
+    reason: str | None = None
+
+
+@dataclass
+class WebToLearnClient:
+    """A connection to one platform. `base_url` is https://{platform}.elms.pl/api/v1, `token` its API token."""
+
+    base_url: str
+    token: str = field(repr=False)
+    page_size: int = 1000
+    sender: Sender | None = None
+
+    def __post_init__(self) -> None:
+        self._sender = self.sender or Sender(
+            self.base_url, {"X-Auth-Token": self.token, "Accept": "application/json"}
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sender.close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far."""
+        return self._sender.requests
+
+    @property
+    def retries(self) -> int:
+        """How many of them were repetitions."""
+        return self._sender.retries
+
+    def courses(self, on_page: OnPage | None = None) -> Records[Course]:
+        """Every course of the platform. Raises SourceError."""
+        return self._list("training/list", Course, on_page)
+
+    def lessons(self, on_page: OnPage | None = None) -> Records[Lesson]:
+        """Every lesson of the platform, of whatever course. Raises SourceError."""
+        return self._list("lesson/list", Lesson, on_page)
+
+    def users(self, on_page: OnPage | None = None) -> Records[User]:
+        """Every user of the platform. Raises SourceError."""
+        return self._list("user/list", User, on_page)
+
+    def ping(self) -> None:
+        """Ask for one course, to see whether address and token are good. Raises SourceError."""
+        self._page("training/list", 0, 1)
+
+    def _list(self, path: str, record: type[R], on_page: OnPage | None) -> Records[R]:
+        listing = read_all(
+            lambda a, b: self._page(path, a, b),
+            lambda row: _id_or_none(record, row),
+            page_size=self.page_size,
+            on_page=on_page or (lambda held, total: None),
+        )
+        items = [_read_row(record, row) for row in listing.rows]
+        return Records(items, listing.complete, listing.reason)
+
+    def _page(self, path: str, a: int, b: int) -> Page:
+        params = {"range": f"[{a},{b}]", "sort": '["id","ASC"]'}
+        return self._sender.get(path, params, self._read_page)
+
+    def _read_page(self, answer: Answer) -> Page:
+        _raise_for_status(answer, self._sender.now())
+        return Page(_json_list(answer), content_range_total(answer.headers.get("content-range")))
+
+
+def _id_or_none(record: type[R], row: object) -> str | None:
+    try:
+        return record.id_of(row)
+    except SourceError:
+        return None
+
+
+def _read_row(record: type[R], row: object) -> R | RefusedRow:
+    try:
+        return record.from_row(row)
+    except SourceError as error:
+        return RefusedRow(_id_or_none(record, row), row, str(error))
+
+
+def content_range_total(value: str | None) -> int | None:
+    """The total of `lessons 0-11/234`; the part before it is not clamped to the total and says nothing (A13)."""
+    total = (value or "").rpartition("/")[2].strip()
+    return int(total) if total.isascii() and total.isdigit() and len(total) < 16 else None
+
+
+def _json_list(answer: Answer) -> list[Any]:
+    if b"<" in answer.body[:1] or "html" in answer.headers.get("content-type", "").lower():
+        raise SourceUnavailable(f"{answer.path} answered a web page instead of data (status {answer.status})")
+    try:
+        rows: object = msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SourceUnavailable(
+            f"{answer.path} answered {len(answer.body)} bytes that are not whole JSON"
+        ) from error
+    if not isinstance(rows, list):
+        raise UnexpectedAnswer(
+            f"{answer.path} answered {type(rows).__name__} instead of a list (status {answer.status})"
+        )
+    return cast("list[Any]", rows)
+
+
+def _raise_for_status(answer: Answer, now: datetime) -> None:
+    """Status first. The body is looked into where one status means two things; it need not be JSON (A9, A10)."""
+    status, path = answer.status, answer.path
+    if 200 <= status < 300:
+        return
+    if status == 429:
+        raise RateLimited(
+            "WebToLearn's request limit is used up", retry_after=_rate_limit_wait(answer.headers, now)
+        )
+    if status >= 500 or status == 408:
+        raise SourceUnavailable(f"WebToLearn failed: {path} answered status {status}")
+    if status in (401, 403):
+        raise AccessRefused(f"WebToLearn refuses the token (status {status}): check WTL_API_TOKEN")
+    if status == 402 or (status == 400 and _mentions(answer.body, b"402", b"limit")):
+        raise AccessRefused(
+            "WebToLearn's licence has expired or its user limit is reached (402): ask the platform's owner"
+        )
+    if status == 404:
+        raise UnexpectedAnswer(f"there is no {path} here (status 404): check WTL_API_URL, it ends in /api/v1")
+    if 300 <= status < 400:
+        raise UnexpectedAnswer(
+            f"{path} redirects elsewhere (status {status}): put the final address into WTL_API_URL"
+        )
+    raise UnexpectedAnswer(f"{path} answered status {status}")
+
+
+def _mentions(body: bytes, *words: bytes) -> bool:
+    return any(word in body.lower() for word in words)
+
+
+def _rate_limit_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds to wait: what Retry-After says, else to the next minute; None if the hour is used up."""
+    if headers.get("x-ratelimit-remaining-hour", "").strip() == "0":
+        return None
+    asked = retry_after_seconds(headers.get("retry-after"), now)
+    if asked is not None:
+        return asked
+    return 60 - now.second + random.uniform(0.1, 1.5)  # noqa: S311

@@ -1,0 +1,140 @@
+"""WebToLearn's rows as frozen records. Source: contracts/wtl.md A2, A4; tolerated aliases: contradictions H3.
+
+A row that cannot be one raises SourceError, naming the field and never its value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, cast
+
+from sync_pipelines.errors import SourceError
+
+__all__ = ["Course", "Lesson", "User", "WtlRecord", "wtl_id"]
+
+_DIGITS = re.compile(r"[0-9]{1,255}\Z")
+
+
+def wtl_id(value: object) -> str:
+    """The canonical id: a string of decimal digits, kept as it is; an int is written as one."""
+    if type(value) is int and value >= 0:
+        value = str(value)
+    if type(value) is not str or not _DIGITS.match(value):
+        raise SourceError(f"the id is not a whole number ({_kind(value)})")
+    return value
+
+
+_KINDS: Mapping[type[object], str] = {
+    type(None): "null",
+    bool: "true or false",
+    str: "text",
+    float: "a fraction",
+    dict: "an object",
+    list: "a list",
+}
+
+
+def _kind(value: object) -> str:
+    return "empty text" if value == "" else _KINDS.get(type(value), type(value).__name__)
+
+
+def _row(row: object) -> Mapping[str, Any]:
+    if not isinstance(row, dict):
+        raise SourceError(f"the row is not an object ({_kind(row)})")
+    return cast("Mapping[str, Any]", row)
+
+
+def _one_of(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """The value of the first name present. Names present together must agree: we would not know which is right."""
+    present = [(name, row[name]) for name in names if row.get(name) is not None]
+    if not present:
+        raise SourceError(f"{names[0]} is missing")
+    first_name, first = present[0]
+    for name, value in present[1:]:
+        if str(value) != str(first):
+            raise SourceError(f"{first_name} and {name} disagree")
+    return first
+
+
+def _text(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    value = _one_of(row, names)
+    if type(value) is not str:
+        raise SourceError(f"{names[0]} is not text ({_kind(value)})")
+    return value
+
+
+class WtlRecord:
+    """What all records share: the names an id may come under."""
+
+    id_names: ClassVar[tuple[str, ...]] = ("id",)
+    id: str
+
+    @classmethod
+    def id_of(cls, row: object) -> str:
+        """The id of a raw row. Raises SourceError."""
+        return wtl_id(_one_of(_row(row), cls.id_names))
+
+    @classmethod
+    def from_row(cls, row: object) -> Self:
+        """The record of a raw row. Raises SourceError."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Course(WtlRecord):
+    """A training: /training/list."""
+
+    id_names: ClassVar[tuple[str, ...]] = ("id", "training_id", "trainingId")
+    id: str
+    title: str
+
+    @classmethod
+    def from_row(cls, row: object) -> Self:
+        fields = _row(row)
+        return cls(cls.id_of(fields), _text(fields, ("title", "name", "training_name")))
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson(WtlRecord):
+    """A lesson: /lesson/list. `order` is what some platforms may send; none was recorded doing so."""
+
+    id_names: ClassVar[tuple[str, ...]] = ("id", "lesson_id", "lessonId")
+    id: str
+    title: str
+    order: int | None
+
+    @classmethod
+    def from_row(cls, row: object) -> Self:
+        fields = _row(row)
+        return cls(
+            cls.id_of(fields),
+            _text(fields, ("title", "name", "lesson_name")),
+            _order(fields, ("order", "order_number", "position", "sequence")),
+        )
+
+
+def _order(row: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    if all(row.get(name) is None for name in names):
+        return None
+    value = _one_of(row, names)
+    if type(value) is str and re.fullmatch(r"-?[0-9]{1,9}", value):
+        value = int(value)
+    if type(value) is not int or abs(value) > 2**31 - 1:
+        raise SourceError(f"{names[0]} is not a whole number ({_kind(value)})")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class User(WtlRecord):
+    """A user: /user/list. The platform gives no name, role or date."""
+
+    id_names: ClassVar[tuple[str, ...]] = ("id", "user_id", "userId")
+    id: str
+    email: str
+
+    @classmethod
+    def from_row(cls, row: object) -> Self:
+        fields = _row(row)
+        return cls(cls.id_of(fields), _text(fields, ("email",)))

@@ -1,0 +1,128 @@
+"""A target and a state store that live in dictionaries: for tests, for trying a flow out, and as the plain model
+that the PostgreSQL ones are compared with."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import threading
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sync_pipelines.core.records import Binding, Change, ExternalKey, Outcome, Projection, Reject, Written
+from sync_pipelines.core.report import SyncReport
+from sync_pipelines.errors import StateError, StreamBusy, TargetError
+
+__all__ = ["MemoryStateStore", "MemoryTarget"]
+
+
+class MemoryTarget:
+    """Rows by id in `rows`. With a `store`, both change together inside the store's transactions."""
+
+    def __init__(self, store: MemoryStateStore | None = None) -> None:
+        self.rows: dict[str, dict[str, Any]] = {}
+        self._ids = itertools.count(1)
+        if store is not None:
+            store.enlist(self)
+
+    def validate(self, key: ExternalKey, projection: Projection) -> None:
+        if not projection.fields:
+            raise TargetError("there is no field to write")
+
+    def upsert_many(self, changes: Sequence[Change]) -> Sequence[Written | TargetError]:
+        return [self._upsert(change) for change in changes]
+
+    def _upsert(self, change: Change) -> Written:
+        fields = dict(change.projection.fields)
+        if change.binding is None:
+            internal_id = str(next(self._ids))
+            self.rows[internal_id] = fields
+            return Written(internal_id, Outcome.CREATED)
+        internal_id = change.binding.internal_id
+        row = self.rows[internal_id]
+        same = row == {**row, **fields} and change.binding.remote_deleted_at is None
+        row.update(fields)
+        return Written(internal_id, Outcome.UNCHANGED if same else Outcome.UPDATED)
+
+    def alive(self, internal_ids: Collection[str]) -> Collection[str]:
+        return self.rows.keys() & set(internal_ids)
+
+
+class MemoryStateStore:
+    """Bindings, checkpoints, rejects and reports in dictionaries; a transaction is a copy to go back to."""
+
+    def __init__(self) -> None:
+        self.bindings: dict[ExternalKey, Binding] = {}
+        self.checkpoints: dict[str, str] = {}
+        self.rejects: dict[ExternalKey, Reject] = {}
+        self.reports: dict[str, SyncReport] = {}
+        self.last_complete_at: dict[str, datetime] = {}
+        self._targets: list[MemoryTarget] = []
+        self._locks: dict[str, threading.Lock] = {}
+
+    def enlist(self, target: MemoryTarget) -> None:
+        """Make a target's rows part of this store's transactions."""
+        self._targets.append(target)
+
+    @contextmanager
+    def exclusive(self, stream: str) -> Generator[None, None, None]:
+        lock = self._locks.setdefault(stream, threading.Lock())
+        if not lock.acquire(blocking=False):
+            raise StreamBusy(f"{stream} is being synced by another run of this process")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def transaction(self) -> Generator[None, None, None]:
+        before = copy.deepcopy((self.bindings, self.checkpoints, self.rejects, [t.rows for t in self._targets]))
+        try:
+            yield
+        except BaseException:
+            self.bindings, self.checkpoints, self.rejects, rows = before
+            for target, old in zip(self._targets, rows, strict=True):
+                target.rows = old
+            raise
+
+    def get_binding(self, key: ExternalKey) -> Binding | None:
+        return self.bindings.get(key)
+
+    def get_bindings(self, keys: Sequence[ExternalKey]) -> Mapping[ExternalKey, Binding]:
+        return {key: self.bindings[key] for key in keys if key in self.bindings}
+
+    def iter_bindings(self, system: str) -> Iterator[Binding]:
+        return iter([binding for key, binding in self.bindings.items() if key.system == system])
+
+    def validate_binding(self, binding: Binding) -> None:
+        if not binding.internal_id:
+            raise StateError("the binding has no internal id")
+
+    def bind(self, key: ExternalKey, internal_id: str, version: str | None) -> None:
+        self.bind_many([Binding(key, internal_id, version)])
+
+    def bind_many(self, bindings: Sequence[Binding]) -> None:
+        self.bindings.update({binding.key: binding for binding in bindings})
+
+    def get_checkpoint(self, stream: str) -> str | None:
+        return self.checkpoints.get(stream)
+
+    def save_checkpoint(self, stream: str, token: str) -> None:
+        self.checkpoints[stream] = token
+
+    def save_rejects(self, rejects: Sequence[Reject]) -> None:
+        self.rejects.update({reject.key: reject for reject in rejects})
+
+    def resolve_rejects(self, keys: Sequence[ExternalKey]) -> None:
+        for key in keys:
+            self.rejects.pop(key, None)
+
+    def run_started(self, stream: str) -> None:
+        self.reports.pop(stream, None)
+
+    def run_ended(self, stream: str, report: SyncReport) -> None:
+        self.reports[stream] = report
+        if report.complete:
+            self.last_complete_at[stream] = datetime.now(UTC)

@@ -1,0 +1,177 @@
+"""What a user of the core implements: where records come from, how they map, where they go, what is remembered.
+
+Only protocols: nothing here does anything. `core.memory` and `postgres` implement them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar, runtime_checkable
+
+from sync_pipelines.core.records import (
+    Binding,
+    Change,
+    ExternalKey,
+    Fetch,
+    Payload,
+    Projection,
+    Reject,
+    Stage,
+    Written,
+)
+from sync_pipelines.core.report import SyncReport
+from sync_pipelines.errors import SyncError, TargetError
+
+__all__ = ["BulkTarget", "Mapper", "Metered", "Source", "StateStore", "SyncLogger", "Target"]
+
+D = TypeVar("D")
+
+
+class Source(Protocol[D]):
+    """Reads one stream of records from the upstream."""
+
+    def fetch(self, since: str | None) -> Fetch[D]:
+        """Yield `(ExternalKey, Payload)` for every record changed after the checkpoint `since`.
+
+        A source without change markers ignores `since` and yields everything. Between records it may yield
+        `Unreadable` rows and `Mark`s; a generator returns its `Coverage`. Raises SourceError when the read
+        fails: a read that failed is not a read that found nothing.
+        """
+        ...
+
+    def validate(self, key: ExternalKey, payload: Payload[D]) -> None:
+        """Raise SourceError when this record lacks what the upstream always sends."""
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A source that talks to a network counts what it costs."""
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, refused and repeated ones included."""
+        ...
+
+    @property
+    def retries(self) -> int:
+        """How many of them were repetitions."""
+        ...
+
+
+class Mapper(Protocol[D]):
+    """Says in the target's terms what a record means. No network; look-ups only read.
+
+    A mapper may have a `version: str`. Raise it when the mapping changes: every record is then written again.
+    """
+
+    def validate(self, key: ExternalKey, payload: Payload[D]) -> None:
+        """Raise MappingError when the record breaks a business rule."""
+        ...
+
+    def map(self, key: ExternalKey, payload: Payload[D]) -> Projection:
+        """The row this record stands for."""
+        ...
+
+
+class Target(Protocol):
+    """Holds the rows; the simple kind, which takes one record at a time."""
+
+    def validate(self, key: ExternalKey, projection: Projection) -> None:
+        """Raise TargetError when no row can hold this projection."""
+        ...
+
+    def upsert(self, key: ExternalKey, projection: Projection) -> str:
+        """Create or update the row and return its id, which is not empty."""
+        ...
+
+
+class BulkTarget(Protocol):
+    """Holds the rows; the fast kind, which takes a batch at a time."""
+
+    def validate(self, key: ExternalKey, projection: Projection) -> None:
+        """Raise TargetError when no row can hold this projection."""
+        ...
+
+    def upsert_many(self, changes: Sequence[Change]) -> Sequence[Written | TargetError]:
+        """Write a batch and say for each change, in order, what became of it.
+
+        A change that cannot be written is its TargetError in the result; the others are written all the same.
+        """
+        ...
+
+    def alive(self, internal_ids: Collection[str]) -> Collection[str]:
+        """Which of these rows still exist."""
+        ...
+
+
+class StateStore(Protocol):
+    """Remembers bindings, checkpoints, rejects and runs, in the same transaction as the rows where it can."""
+
+    def exclusive(self, stream: str) -> AbstractContextManager[None]:
+        """Keep every other run of this stream out meanwhile. Raises StreamBusy, naming the holder."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All that target and store do inside becomes durable together, or not at all."""
+        ...
+
+    def get_binding(self, key: ExternalKey) -> Binding | None:
+        """The binding of one key."""
+        ...
+
+    def get_bindings(self, keys: Sequence[ExternalKey]) -> Mapping[ExternalKey, Binding]:
+        """The bindings of those keys that have one."""
+        ...
+
+    def iter_bindings(self, system: str) -> Iterator[Binding]:
+        """Every binding of a system, those of vanished records included."""
+        ...
+
+    def validate_binding(self, binding: Binding) -> None:
+        """Raise StateError when the binding contradicts itself."""
+        ...
+
+    def bind(self, key: ExternalKey, internal_id: str, version: str | None) -> None:
+        """Remember that `key` is the row `internal_id`, which now holds `version`."""
+        ...
+
+    def bind_many(self, bindings: Sequence[Binding]) -> None:
+        """`bind` for a batch."""
+        ...
+
+    def get_checkpoint(self, stream: str) -> str | None:
+        """The last saved token of a stream."""
+        ...
+
+    def save_checkpoint(self, stream: str, token: str) -> None:
+        """Replace the token; call it in the transaction of the last row it covers."""
+        ...
+
+    def save_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Keep refused records whole; one seen before counts one occurrence more."""
+        ...
+
+    def resolve_rejects(self, keys: Sequence[ExternalKey]) -> None:
+        """These keys were written well: their open rejects are settled."""
+        ...
+
+    def run_started(self, stream: str) -> None:
+        """Note that a run of the stream began now."""
+        ...
+
+    def run_ended(self, stream: str, report: SyncReport) -> None:
+        """Keep the report of the stream's last run, and the time if it was complete."""
+        ...
+
+
+class SyncLogger(Protocol):
+    """Hears what happens to each record, and after each batch how far the run is."""
+
+    def created(self, key: ExternalKey) -> None: ...
+    def updated(self, key: ExternalKey) -> None: ...
+    def skipped(self, key: ExternalKey) -> None: ...
+    def deleted(self, key: ExternalKey) -> None: ...
+    def error(self, key: ExternalKey, stage: Stage, error: SyncError) -> None: ...
+    def progress(self, report: SyncReport) -> None: ...

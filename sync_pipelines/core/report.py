@@ -1,0 +1,92 @@
+"""The counters of a run: one mutable tally while it goes on, one frozen report for everyone else."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+__all__ = ["SyncReport", "Tally"]
+
+_KEPT_ERRORS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a run did. `fetched == created + updated + skipped + failed`; `deleted` counts apart.
+
+    `duration_ms` is wall time. `complete` is true when the read provably held everything there is.
+    `errors` are sentences without personal data: the first refused records, and what ended the run.
+    """
+
+    stream: str
+    partition: str | None = None
+    fetched: int = 0
+    created: int = 0
+    updated: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    restored: int = 0
+    failed: int = 0
+    complete: bool = False
+    requests: int = 0
+    retries: int = 0
+    duration_ms: int = 0
+    errors: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-ready data; the keys are the field names."""
+        return {**asdict(self), "errors": list(self.errors)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> SyncReport:
+        """The inverse of `to_dict`; unknown keys are ignored."""
+        known = {f.name for f in fields(cls)}
+        kept: dict[str, Any] = {name: value for name, value in data.items() if name in known}
+        kept["errors"] = tuple(kept.get("errors", ()))
+        return cls(**kept)
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counters of a run under way."""
+
+    stream: str
+    partition: str | None = None
+    created: int = 0
+    updated: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    restored: int = 0
+    failed: int = 0
+    complete: bool = False
+    _errors: list[str] = field(default_factory=list[str])
+    _more_errors: int = 0
+    _started: float = field(default_factory=time.monotonic)
+
+    def error(self, sentence: str) -> None:
+        """Keep the first sentences and count the rest: a report stays small whatever the upstream sends."""
+        if len(self._errors) < _KEPT_ERRORS:
+            self._errors.append(sentence)
+        else:
+            self._more_errors += 1
+
+    def report(self, *, requests: int = 0, retries: int = 0) -> SyncReport:
+        """The counters as they stand now."""
+        more = (f"… and {self._more_errors} more",) if self._more_errors else ()
+        return SyncReport(
+            stream=self.stream,
+            partition=self.partition,
+            fetched=self.created + self.updated + self.skipped + self.failed,
+            created=self.created,
+            updated=self.updated,
+            skipped=self.skipped,
+            deleted=self.deleted,
+            restored=self.restored,
+            failed=self.failed,
+            complete=self.complete,
+            requests=requests,
+            retries=retries,
+            duration_ms=round((time.monotonic() - self._started) * 1000),
+            errors=(*self._errors, *more),
+        )

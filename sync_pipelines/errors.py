@@ -1,0 +1,129 @@
+"""Every error the project raises, each answering one question: would trying again help?
+
+SyncError
+├── SettingsError             a person must change a setting
+├── SourceError               the upstream, or one record of it
+│   ├── SourceUnavailable     · transient: unreachable, timed out, 5xx, half an answer
+│   ├── RateLimited           · transient: the upstream's quota is used up
+│   ├── AccessRefused         · a person must look at the credentials or the licence
+│   └── UnexpectedAnswer      · the upstream does not keep its contract
+├── MappingError              one record breaks a business rule
+├── TargetError               one record the target cannot hold
+├── StateError                one record's binding contradicts itself
+│   └── StreamBusy            · transient: another run of the stream is under way
+└── DatabaseError             the database cannot do its work
+    ├── DatabaseUnavailable   · transient: unreachable or restarting
+    └── SchemaError           · its tables are not the ones this version knows
+
+`transient` says whether a rerun may help; unknown means no. `ends_run` says whether the run stops
+(True) or only the record at hand is set aside (False).
+"""
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "AccessRefused",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "MappingError",
+    "RateLimited",
+    "SchemaError",
+    "SettingsError",
+    "SourceError",
+    "SourceUnavailable",
+    "StateError",
+    "StreamBusy",
+    "SyncError",
+    "TargetError",
+    "UnexpectedAnswer",
+]
+
+
+class SyncError(Exception):
+    """Base of the tree. The message names what was wrong, where, and what to do, without personal data.
+
+    `report` is the `SyncReport` of the run that the error ended, where one had begun.
+    """
+
+    transient: ClassVar[bool] = False
+    ends_run: ClassVar[bool] = True
+    report: Any = None
+
+
+class SettingsError(SyncError):
+    """A setting is missing or malformed."""
+
+
+class SourceError(SyncError):
+    """Raised by `validate`: this record is malformed. Raised by `fetch`: the read failed, and the run ends."""
+
+    ends_run = False
+
+
+class SourceUnavailable(SourceError):
+    """The upstream could not be reached or did not finish its answer."""
+
+    transient = True
+    ends_run = True
+
+
+class RateLimited(SourceError):
+    """The upstream's quota is used up; `retry_after` is the wait it asked for, in seconds, if it did."""
+
+    transient = True
+    ends_run = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AccessRefused(SourceError):
+    """The upstream knows the request and refuses it: token, role or licence."""
+
+    ends_run = True
+
+
+class UnexpectedAnswer(SourceError):
+    """The upstream answered something its contract does not allow."""
+
+    ends_run = True
+
+
+class MappingError(SyncError):
+    """A record is well-formed and still not acceptable by our business rules."""
+
+    ends_run = False
+
+
+class TargetError(SyncError):
+    """The target cannot hold this record."""
+
+    ends_run = False
+
+
+class StateError(SyncError):
+    """What is remembered about this record is inconsistent; it is left as it is for a person to look at."""
+
+    ends_run = False
+
+
+class StreamBusy(StateError):
+    """Another run of the same stream did not finish within the time to wait."""
+
+    transient = True
+    ends_run = True
+
+
+class DatabaseError(SyncError):
+    """The database refused a whole statement: privileges, missing objects, disk."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """No connection, or the connection was lost."""
+
+    transient = True
+
+
+class SchemaError(DatabaseError):
+    """The tables are at a revision that this version does not know."""

@@ -1,0 +1,57 @@
+"""Invented Polish words: the same seed gives the same people and titles, for ever."""
+
+import random
+import unicodedata
+
+__all__ = ["course_titles", "emails", "lesson_titles"]
+
+_FIRST = (
+    "Agnieszka Aleksandra Anna Barbara Beata Dorota Elżbieta Ewa Hanna Iwona Joanna Julia Katarzyna Łucja "
+    "Małgorzata Maria Monika Natalia Oliwia Zofia Adam Andrzej Bartosz Błażej Filip Grzegorz Jakub Jan Józef "
+    "Kacper Krzysztof Łukasz Maciej Marek Michał Mikołaj Paweł Piotr Stanisław Tomasz Wojciech Zbigniew"
+).split()  # noqa: SIM905
+_LAST = (
+    "Nowak Wójcik Kowalczyk Woźniak Mazur Krawczyk Zając Król Wróbel Wieczorek Jabłoński Stępień Dąbrowski "
+    "Gąsior Pawlak Sikora Baran Rutkowski Michalak Szewczyk Ostrowski Tomaszewski Pietrzak Jaworski Malinowski "
+    "Górski Pająk Śliwa Żak Łuczak Ćwik Źrebiec Brzęczyszczykiewicz"
+).split()  # noqa: SIM905
+_SUBJECTS = (
+    "Matematyka", "Język polski", "Język angielski", "Język niemiecki", "Historia", "Wiedza o społeczeństwie",
+    "Biologia", "Chemia", "Fizyka", "Geografia", "Informatyka", "Bezpieczeństwo i higiena pracy", "Pierwsza pomoc",
+    "Przedsiębiorczość", "Rachunkowość", "Prawo pracy", "Ochrona danych osobowych (RODO)", "Excel w praktyce",
+    "Programowanie w Pythonie", "Sieci komputerowe", "Obsługa klienta", "Żywienie i usługi gastronomiczne",
+    "Mechanika pojazdów", "Elektrotechnika", "Logistyka", "Plastyka", "Muzyka", "Edukacja zdrowotna",
+)  # fmt: skip
+_LEVELS = (
+    "klasa 1", "klasa 2", "klasa 3", "klasa 4", "poziom podstawowy", "poziom rozszerzony", "kurs wstępny",
+    "powtórka do matury", "egzamin ósmoklasisty", "szkolenie roczne", "dla nauczycieli", "zajęcia dodatkowe",
+)  # fmt: skip
+_LESSONS = (
+    "Wprowadzenie", "Podstawowe pojęcia", "Ćwiczenia", "Praca z tekstem", "Zadania z rozwiązaniami", "Powtórzenie",
+    "Sprawdzian wiadomości", "Projekt zespołowy", "Studium przypadku", "Quiz: pytania i odpowiedzi", "Prezentacja",
+    "Materiały dodatkowe", "Karta pracy „krok po kroku”", "Doświadczenie", "Podsumowanie działu",
+)  # fmt: skip
+
+
+def course_titles(rng: random.Random, count: int) -> list[str]:
+    """Titles such as “Matematyka – klasa 2”; from the second round on with a group's letter."""
+    titles = [f"{subject} – {level}" for subject in _SUBJECTS for level in _LEVELS]
+    rng.shuffle(titles)
+    rounds = range(1, 2 + count // len(titles))
+    return [title if r == 1 else f"{title}, grupa {r}" for r in rounds for title in titles][:count]
+
+
+def lesson_titles(rng: random.Random, count: int) -> list[str]:
+    """Titles such as “Lekcja 3: Ćwiczenia (Fizyka)”; repeated ones are usual."""
+    return [f"Lekcja {i % 15 + 1}: {rng.choice(_LESSONS)} ({rng.choice(_SUBJECTS)})" for i in range(count)]
+
+
+def _ascii(name: str) -> str:
+    folded = unicodedata.normalize("NFKD", name.replace("ł", "l").replace("Ł", "L"))
+    return folded.encode("ascii", "ignore").decode().lower()
+
+
+def emails(rng: random.Random, count: int) -> list[str]:
+    """Addresses such as lukasz.zak12@uczen.szkola.example, each once."""
+    names = [f"{_ascii(rng.choice(_FIRST))}.{_ascii(rng.choice(_LAST))}" for _ in range(count)]
+    return [f"{name}{i}@{rng.choice(('uczen', 'kadra'))}.szkola.example" for i, name in enumerate(names, 1)]

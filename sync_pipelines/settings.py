@@ -1,0 +1,89 @@
+"""Every setting of the project, read in this one place from the environment and `.env`.
+
+Read by the runner and the entry layers only; clients and the core take plain arguments. Secrets hide in repr.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sync_pipelines.errors import SettingsError
+from sync_pipelines.log import hide
+
+__all__ = ["Settings"]
+
+_SCHEMA = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+
+
+class Settings(BaseSettings):
+    """The settings as they stand when it is made. An empty variable counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, case_sensitive=False
+    )
+
+    database_url: SecretStr | None = Field(None, validation_alias="SYNC_DATABASE_URL")
+    home: Path = Field(Path(".sync"), validation_alias="SYNC_HOME")
+    dagster_home: Path | None = Field(None, validation_alias="DAGSTER_HOME")
+    dagster_database_url: SecretStr | None = Field(None, validation_alias="DAGSTER_POSTGRES_URL")
+    dagster_webserver_url: str = Field("http://127.0.0.1:3000", validation_alias="DAGSTER_WEBSERVER_URL")
+    wtl_api_url: str | None = Field(None, validation_alias="WTL_API_URL")
+    wtl_api_token: SecretStr | None = Field(None, validation_alias="WTL_API_TOKEN")
+    sync_schema: _SCHEMA = Field("sync", validation_alias="SYNC_SCHEMA")
+    wtl_schema: _SCHEMA = Field("wtl", validation_alias="WTL_SCHEMA")
+    dagster_schema: _SCHEMA = Field("dagster", validation_alias="DAGSTER_SCHEMA")
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read them. Raises SettingsError naming each variable that is wrong, never its value."""
+        try:
+            settings = cls()
+        except ValidationError as error:
+            wrong = [f"{e['loc'][0] if e['loc'] else 'settings'}: {e['msg']}" for e in error.errors()]
+            raise SettingsError("; ".join(wrong)) from None
+        for secret in (settings.wtl_api_token,):
+            hide(secret.get_secret_value() if secret else None)
+        return settings
+
+    @field_validator("wtl_api_url", "dagster_webserver_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("not an address that begins with http:// or https://")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("an address without user, password, ? or #")
+        return value.strip().rstrip("/")
+
+    @field_validator("database_url", "dagster_database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgresql+", "postgres://")):
+            raise ValueError("not an address that begins with postgresql://")
+        return value
+
+    @property
+    def schemas(self) -> dict[str, str]:
+        """Which schema of the database each of the project's own names stands for."""
+        return {"sync": self.sync_schema, "wtl": self.wtl_schema, "dagster": self.dagster_schema}
+
+    def webtolearn(self) -> tuple[str, str]:
+        """Base address and token of the WebToLearn platform. Raises SettingsError."""
+        missing = [
+            name
+            for name, value in (("WTL_API_URL", self.wtl_api_url), ("WTL_API_TOKEN", self.wtl_api_token))
+            if value is None
+        ]
+        if missing or self.wtl_api_url is None or self.wtl_api_token is None:
+            raise SettingsError(
+                f"{' and '.join(missing)} not set: put the address of your WebToLearn platform "
+                "(https://….elms.pl/api/v1) and its API token into the environment or .env"
+            )
+        return self.wtl_api_url, self.wtl_api_token.get_secret_value()
