@@ -27,16 +27,15 @@ class Settings(BaseSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, case_sensitive=False
     )
 
-    database_url: SecretStr | None = Field(None, validation_alias="SYNC_DATABASE_URL")
-    home: Path = Field(Path(".sync"), validation_alias="SYNC_HOME")
-    dagster_home: Path | None = Field(None, validation_alias="DAGSTER_HOME")
-    dagster_database_url: SecretStr | None = Field(None, validation_alias="DAGSTER_POSTGRES_URL")
-    dagster_webserver_url: str = Field("http://127.0.0.1:3000", validation_alias="DAGSTER_WEBSERVER_URL")
-    wtl_api_url: str | None = Field(None, validation_alias="WTL_API_URL")
-    wtl_api_token: SecretStr | None = Field(None, validation_alias="WTL_API_TOKEN")
-    sync_schema: _SCHEMA = Field("sync", validation_alias="SYNC_SCHEMA")
-    wtl_schema: _SCHEMA = Field("wtl", validation_alias="WTL_SCHEMA")
-    dagster_schema: _SCHEMA = Field("dagster", validation_alias="DAGSTER_SCHEMA")
+    database_url: SecretStr | None = Field(default=None, validation_alias="SYNC_DATABASE_URL")
+    home: Path = Field(default=Path(".sync"), validation_alias="SYNC_HOME")
+    dagster_home: Path | None = Field(default=None, validation_alias="DAGSTER_HOME")
+    dagster_webserver_url: str = Field(default="http://127.0.0.1:3000", validation_alias="DAGSTER_WEBSERVER_URL")
+    wtl_api_url: str | None = Field(default=None, validation_alias="WTL_API_URL")
+    wtl_api_token: SecretStr | None = Field(default=None, validation_alias="WTL_API_TOKEN")
+    sync_schema: _SCHEMA = Field(default="sync", validation_alias="SYNC_SCHEMA")
+    wtl_schema: _SCHEMA = Field(default="wtl", validation_alias="WTL_SCHEMA")
+    dagster_schema: _SCHEMA = Field(default="dagster", validation_alias="DAGSTER_SCHEMA")
 
     @classmethod
     def load(cls) -> Settings:
@@ -62,10 +61,12 @@ class Settings(BaseSettings):
             raise ValueError("an address without user, password, ? or #")
         return value.strip().rstrip("/")
 
-    @field_validator("database_url", "dagster_database_url")
+    @field_validator("database_url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgresql+", "postgres://")):
+        if value is not None and not value.get_secret_value().startswith(
+            ("postgresql://", "postgresql+", "postgres://")
+        ):
             raise ValueError("not an address that begins with postgresql://")
         return value
 

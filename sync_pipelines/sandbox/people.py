@@ -9,12 +9,12 @@ _FIRST = (
     "Agnieszka Aleksandra Anna Barbara Beata Dorota Elżbieta Ewa Hanna Iwona Joanna Julia Katarzyna Łucja "
     "Małgorzata Maria Monika Natalia Oliwia Zofia Adam Andrzej Bartosz Błażej Filip Grzegorz Jakub Jan Józef "
     "Kacper Krzysztof Łukasz Maciej Marek Michał Mikołaj Paweł Piotr Stanisław Tomasz Wojciech Zbigniew"
-).split()  # noqa: SIM905
+).split()
 _LAST = (
     "Nowak Wójcik Kowalczyk Woźniak Mazur Krawczyk Zając Król Wróbel Wieczorek Jabłoński Stępień Dąbrowski "
     "Gąsior Pawlak Sikora Baran Rutkowski Michalak Szewczyk Ostrowski Tomaszewski Pietrzak Jaworski Malinowski "
     "Górski Pająk Śliwa Żak Łuczak Ćwik Źrebiec Brzęczyszczykiewicz"
-).split()  # noqa: SIM905
+).split()
 _SUBJECTS = (
     "Matematyka", "Język polski", "Język angielski", "Język niemiecki", "Historia", "Wiedza o społeczeństwie",
     "Biologia", "Chemia", "Fizyka", "Geografia", "Informatyka", "Bezpieczeństwo i higiena pracy", "Pierwsza pomoc",

@@ -1,0 +1,19 @@
+"""The one Definitions, assembled. Loading it reads no setting, no network and no database."""
+
+import dagster as dg
+
+from sync_pipelines.defs.assets import FLOW_ASSETS
+from sync_pipelines.defs.jobs import JOBS
+from sync_pipelines.defs.resources import RESOURCES
+from sync_pipelines.defs.schedules import SCHEDULES
+
+__all__ = ["defs"]
+
+defs = dg.Definitions(
+    assets=FLOW_ASSETS,
+    jobs=list(JOBS.values()),
+    schedules=SCHEDULES,
+    resources=RESOURCES,
+    # A sync waits for the network; a process a step would cost seconds and win nothing.
+    executor=dg.in_process_executor,
+)

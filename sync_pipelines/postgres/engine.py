@@ -1,0 +1,116 @@
+"""Connections: from a database address to a session, and from the driver's errors to ours, in this one place."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from psycopg import Error as PsycopgError
+from sqlalchemy import exc
+
+from sync_pipelines.errors import DatabaseError, DatabaseUnavailable, SchemaError, SettingsError
+from sync_pipelines.log import hide, redact
+
+__all__ = ["Database", "Session", "describe", "driver_url"]
+
+_OLDEST = 14
+_URL_HINT = "check SYNC_DATABASE_URL (postgresql://user:password@host:5432/database)"
+
+
+def driver_url(url: str, driver: str) -> sa.URL:
+    """The address with its driver named: a bare postgresql:// means different drivers to different libraries.
+
+    Raises SettingsError.
+    """
+    try:
+        parsed = sa.make_url(
+            url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+        )
+        backend = parsed.get_backend_name()
+    except (exc.ArgumentError, ValueError) as error:
+        raise SettingsError(f"the database address cannot be read: {_URL_HINT}") from error
+    if backend != "postgresql":
+        raise SettingsError(f"the database must be PostgreSQL, not {backend}: {_URL_HINT}")
+    hide(parsed.password)
+    return parsed.set(drivername=f"postgresql+{driver}")
+
+
+def describe(error: exc.DBAPIError) -> str:
+    """What the server said, by name and code, without the row's values that its text may hold."""
+    original = error.orig
+    if not isinstance(original, PsycopgError) or original.sqlstate is None:
+        return type(original).__name__
+    constraint = f", constraint {original.diag.constraint_name}" if original.diag.constraint_name else ""
+    return f"{type(original).__name__} ({original.sqlstate}{constraint})"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One connection, used by one run; `schemas` says what the project's schema names are called there."""
+
+    connection: sa.Connection
+    schemas: Mapping[str, str]
+
+    def table(self, name: str) -> str:
+        """ "wtl.courses" as it is called in this database, quoted."""
+        schema, _, table = name.partition(".")
+        return f'"{self.schemas.get(schema, schema)}"."{table}"'
+
+    @contextmanager
+    def transaction(self) -> Generator[sa.Connection, None, None]:
+        """The transaction under way, or one of its own; errors come out as ours."""
+        with _translated():
+            if self.connection.in_transaction():
+                yield self.connection
+            else:
+                with self.connection.begin():
+                    yield self.connection
+
+
+class Database:
+    """A PostgreSQL database by its address. Making one connects to nothing."""
+
+    def __init__(self, url: str, schemas: Mapping[str, str], *, application_name: str = "sync-pipelines") -> None:
+        self.url = driver_url(url, "psycopg")
+        self.schemas = dict(schemas)
+        self.engine = sa.create_engine(
+            self.url,
+            poolclass=sa.NullPool,
+            connect_args={"connect_timeout": 10, "application_name": application_name},
+        ).execution_options(schema_translate_map=self.schemas)
+
+    def __str__(self) -> str:
+        where = self.url.host or self.url.query.get("host") or "local socket"
+        return f"{where}/{self.url.database}"
+
+    @contextmanager
+    def session(self) -> Generator[Session, None, None]:
+        """Connect. Raises DatabaseUnavailable, or SchemaError where the server is too old."""
+        try:
+            connection = self.engine.connect()
+        except exc.OperationalError as error:
+            raise DatabaseUnavailable(f"cannot connect to {self}: {_first_line(error)}; {_URL_HINT}") from error
+        except exc.DBAPIError as error:
+            raise DatabaseError(f"cannot connect to {self}: {_first_line(error)}; {_URL_HINT}") from error
+        with connection:
+            major = int((connection.dialect.server_version_info or (0,))[0])
+            if major < _OLDEST:
+                raise SchemaError(f"PostgreSQL {major} at {self} is too old: {_OLDEST} or later is needed")
+            yield Session(connection, self.schemas)
+
+
+def _first_line(error: exc.DBAPIError) -> str:
+    lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
+    return redact(lines[0]) if lines else type(error.orig).__name__
+
+
+@contextmanager
+def _translated() -> Generator[None, None, None]:
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError) as error:
+        raise DatabaseUnavailable(f"the database stopped answering: {describe(error)}") from error
+    except exc.DBAPIError as error:
+        raise DatabaseError(f"the database refused a statement: {describe(error)}") from error
