@@ -43,7 +43,10 @@ class Settings(BaseSettings):
         try:
             settings = cls()
         except ValidationError as error:
-            wrong = [f"{e['loc'][0] if e['loc'] else 'settings'}: {e['msg']}" for e in error.errors()]
+            wrong = [
+                f"{e['loc'][0] if e['loc'] else 'settings'}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors()
+            ]
             raise SettingsError("; ".join(wrong)) from None
         for secret in (settings.wtl_api_token,):
             hide(secret.get_secret_value() if secret else None)

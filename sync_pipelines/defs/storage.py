@@ -19,7 +19,7 @@ __all__ = ["ProjectStorage", "postgres_url"]
 
 
 def postgres_url(url: str, schema: str) -> sa.URL:
-    """The address as Dagster needs it: psycopg2, since with psycopg 3 its event log fails, and its schema first."""
+    """The address as Dagster needs it: psycopg 2, since with 3 its event log fails; its own schema first."""
     parsed = driver_url(url, "psycopg2")
     options = f"{parsed.query.get('options', '')} -csearch_path={schema}".strip()
     return parsed.update_query_dict({"options": options})

@@ -1,0 +1,5 @@
+"""`python -m sync_pipelines` is `sync-pipelines`."""
+
+from sync_pipelines.cli import main
+
+main()

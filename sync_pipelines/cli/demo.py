@@ -1,0 +1,98 @@
+"""`demo`: everything at once on this machine, for a first look."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from sync_pipelines.cli.dagster_ui import DagsterUi, free_port
+from sync_pipelines.cli.run import run_flows
+from sync_pipelines.cli.sandbox import platform_options, sandbox_app
+from sync_pipelines.cli.workplace import project_file, workplace
+from sync_pipelines.flows.runner import open_database
+from sync_pipelines.settings import Settings
+
+__all__ = ["command"]
+
+
+@click.command("demo")
+@click.option("--once", is_flag=True, help="Run every flow once, print the report and exit: no UI.")
+@click.option("--json", "as_json", is_flag=True, help="With --once: print one JSON object.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port of the UI.  [default: 3000, or the next free one]"
+)
+@platform_options
+def command(once: bool, as_json: bool, port: int | None, courses: int, lessons: int, users: int, seed: int) -> int:
+    """A PostgreSQL of its own (or SYNC_DATABASE_URL's), a simulated WebToLearn, and the Dagster UI on top.
+
+    Data is kept in SYNC_HOME (.sync). Ctrl-C stops everything.
+    """
+    if as_json and not once:
+        raise click.UsageError("--json goes with --once")
+    began = time.monotonic()
+    app, token = sandbox_app(courses, lessons, users, seed)
+    from sync_pipelines.sandbox.server import serving
+
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(serving(app))
+        os.environ.update(WTL_API_URL=f"{sandbox}/api/v1", WTL_API_TOKEN=token)
+        settings = Settings.load()
+        _say(_about_postgres(settings))
+        settings = stack.enter_context(workplace(settings))
+        if once:
+            return run_flows(settings, "all", as_json=as_json)
+        _say("starting Dagster (10–40 s); meanwhile the first sync runs here")
+        ui = stack.enter_context(_dagster_ui(free_port(range(port, port + 1) if port else range(3000, 3020))))
+        run_flows(settings, "all", as_json=False)
+        ui.wait_until_it_answers()
+        _say(f"ready after {time.monotonic() - began:.0f} s")
+        _show_where_to_look(ui, settings, sandbox, token)
+        try:
+            ui.wait_until_it_ends()
+        except KeyboardInterrupt:
+            _say("stopping")
+    _say("stopped; the data is kept")
+    return 0
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"» {sentence}", err=True)
+
+
+def _about_postgres(settings: Settings) -> str:
+    if settings.database_url is None:
+        return f"starting PostgreSQL (embedded; its data is kept in {settings.home / 'postgres'})"
+    return f"using the PostgreSQL of SYNC_DATABASE_URL ({open_database(settings)})"
+
+
+def _dagster_ui(port: int) -> DagsterUi:
+    from sync_pipelines.defs.launch import prepare_instance
+
+    prepare_instance()
+    return DagsterUi(port, project_file("workspace.yaml"), Path(os.environ["DAGSTER_HOME"]) / "dagster-dev.log")
+
+
+def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: str) -> None:
+    database = open_database(settings)
+    click.echo(
+        f"""
+  Dagster UI   {ui.url}
+               {ui.url}/locations/sync_pipelines/asset-groups/webtolearn/lineage
+                 the flows: click one for its counters, "Materialize all" to sync now
+               {ui.url}/runs
+                 every run with its counters; the first has just succeeded
+               {ui.url}/automation
+                 the schedule, switched on: a sync every 15 minutes
+
+  PostgreSQL   {database.url.set(drivername="postgresql").render_as_string(hide_password=True)}
+                 read the views wtl.courses_current, wtl.lessons_current, wtl.users_current
+  WebToLearn   {sandbox}/api/v1   simulated; header X-Auth-Token: {token}
+  Log          {ui.log}
+
+  Ctrl-C stops everything; the data stays in {settings.home.resolve()}.
+"""
+    )
