@@ -91,3 +91,12 @@ class Settings(BaseSettings):
                 "(https://….elms.pl/api/v1) and its API token into the environment or .env"
             )
         return self.wtl_api_url, self.wtl_api_token.get_secret_value()
+
+    def overview(self) -> list[tuple[str, str | None]]:
+        """Each variable and its value as it may be shown: a secret only as being set; None where it is unset."""
+        shown: list[tuple[str, str | None]] = []
+        for name, field in type(self).model_fields.items():
+            value: object = getattr(self, name)
+            text = None if value is None else "set (hidden)" if isinstance(value, SecretStr) else str(value)
+            shown.append((str(field.validation_alias), text))
+        return shown

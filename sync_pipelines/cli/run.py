@@ -26,7 +26,7 @@ def command(upstream: str, as_json: bool) -> int:
     """
     settings = Settings.load()
     for flow in flows_of(upstream):
-        flow.check_settings(settings)
+        flow.upstream.check_settings(settings)
     with workplace(settings) as settings:
         return run_flows(settings, upstream, as_json=as_json)
 
@@ -40,7 +40,7 @@ def run_flows(settings: Settings, upstream: str, *, as_json: bool) -> int:
         from sync_pipelines.defs.jobs import job_name
         from sync_pipelines.defs.launch import launch
 
-        upstreams = {flow.upstream for flow in flows_of(upstream)}
+        upstreams = {flow.upstream.name for flow in flows_of(upstream)}
         if len(upstreams) == 1:
             job = defs.resolve_job_def(job_name(upstreams.pop()))
         else:

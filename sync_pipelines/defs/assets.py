@@ -27,12 +27,12 @@ def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(flow.stream),
         deps=[asset_key(stream) for stream in flow.after],
-        group_name=flow.group,
+        group_name=flow.upstream.group,
         description=flow.description,
         metadata=definition_metadata(flow.table, flow.view),
         owners=["team:data"],
         kinds={"python", "postgres"},
-        tags={"sync/upstream": flow.upstream},
+        tags={"sync/upstream": flow.upstream.name},
     )
     def sync(runner: dg.ResourceParam[Runner]) -> dg.MaterializeResult:
         try:

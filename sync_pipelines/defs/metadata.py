@@ -35,7 +35,10 @@ def definition_metadata(table: TableSpec, view: str) -> dict[str, Any]:
             name=column.name,
             type=str(column.type),
             description=column.comment,
-            constraints=dg.TableColumnConstraints(nullable=bool(column.nullable), unique=column.primary_key),
+            constraints=dg.TableColumnConstraints(
+                nullable=bool(column.nullable),
+                unique=column.primary_key or table.natural_key == (column.name,),
+            ),
         )
         for column in table.table.columns
     ]

@@ -4,28 +4,25 @@ import dagster as dg
 
 from sync_pipelines.defs.jobs import JOBS
 from sync_pipelines.errors import SettingsError
-from sync_pipelines.flows.registry import flows_of
+from sync_pipelines.flows.registry import UPSTREAMS
+from sync_pipelines.flows.spec import Upstream
 from sync_pipelines.settings import Settings
 
 __all__ = ["SCHEDULES"]
 
-_TIME_ZONES = {"wtl": "Europe/Warsaw"}
 
-
-def _every_15_minutes(upstream: str) -> dg.ScheduleDefinition:
+def _every_15_minutes(upstream: Upstream) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=f"{upstream}_every_15_minutes",
-        job=JOBS[upstream],
+        name=f"{upstream.name}_every_15_minutes",
+        job=JOBS[upstream.name],
         cron_schedule="*/15 * * * *",
-        execution_timezone=_TIME_ZONES.get(upstream, "UTC"),
+        execution_timezone=upstream.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Sync everything of {upstream} every 15 minutes.",
+        description=f"Sync everything of {upstream.group} every 15 minutes.",
     )
     def schedule() -> dg.RunRequest | dg.SkipReason:
         try:
-            settings = Settings.load()
-            for flow in flows_of(upstream):
-                flow.check_settings(settings)
+            upstream.check_settings(Settings.load())
         except SettingsError as error:
             return dg.SkipReason(str(error))
         return dg.RunRequest()
@@ -33,4 +30,4 @@ def _every_15_minutes(upstream: str) -> dg.ScheduleDefinition:
     return schedule
 
 
-SCHEDULES = [_every_15_minutes(upstream) for upstream in JOBS]
+SCHEDULES = [_every_15_minutes(upstream) for upstream in UPSTREAMS.values()]

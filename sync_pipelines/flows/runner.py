@@ -45,7 +45,7 @@ def open_database(settings: Settings, purpose: str = "") -> Database:
     """The database of the settings; connects to nothing yet. Raises SettingsError where none is set."""
     if settings.database_url is None:
         raise SettingsError(
-            "SYNC_DATABASE_URL is not set: set it to a PostgreSQL database (postgresql://user:password@host/database)"
+            "SYNC_DATABASE_URL is not set: set it to a PostgreSQL database, postgresql://user@host:5432/database"
         )
     name = f"sync-pipelines {purpose}".strip()
     return Database(settings.database_url.get_secret_value(), settings.schemas, application_name=name)

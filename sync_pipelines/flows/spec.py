@@ -1,38 +1,70 @@
-"""What a flow is. A new one is a value of this class and a line in the registry."""
+"""What a flow is, and the upstream it comes from. A new one is a value of these and a line in the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from sync_pipelines.core import Mapper, Source
 from sync_pipelines.postgres.tables import TableSpec
 from sync_pipelines.settings import Settings
 
-__all__ = ["Flow", "OnRead"]
+__all__ = ["Finding", "Flow", "OnRead", "Upstream", "clock_finding"]
 
 #: Hears how many rows are read, of how many, while a source reads: (rows, total or None).
 OnRead = Callable[[int, int | None], None]
+
+_MAX_CLOCK_SKEW_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at before a sync: its state, and what it is or what to do about it."""
+
+    name: str
+    state: Literal["ok", "warning", "problem", "not set"]
+    detail: str
+
+
+def clock_finding(name: str, theirs: datetime) -> Finding:
+    """Whether somebody's clock agrees with this machine's."""
+    skew = (theirs - datetime.now(UTC)).total_seconds()
+    if abs(skew) > _MAX_CLOCK_SKEW_SECONDS:
+        return Finding(name, "warning", f"{skew:+.0f} s from this machine's: set both by NTP")
+    return Finding(name, "ok", "agrees with this machine's")
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A system that flows read. `name` is what it is run by ("wtl"), `group` what its assets are shown under.
+
+    `check_settings` raises SettingsError where it is not set up; `probe` asks it whether a sync could run, and
+    raises SyncError where not.
+    """
+
+    name: str
+    group: str
+    time_zone: str
+    check_settings: Callable[[Settings], object]
+    probe: Callable[[Settings], Iterator[Finding]]
 
 
 @dataclass(frozen=True)
 class Flow:
     """One stream from one upstream into one table.
 
-    `stream` is its name everywhere ("wtl/courses"), `upstream` the name it is run by ("wtl"), `group` the one
-    it is shown under. `open_source` connects to the upstream; it raises SettingsError where it is not set up.
-    `after` are the streams whose rows this one refers to.
+    `stream` is its name everywhere ("wtl/courses"), `view` what consumers read. `open_source` connects to the
+    upstream. `after` are the streams whose rows this one refers to.
     """
 
     stream: str
-    upstream: str
-    group: str
+    upstream: Upstream
     description: str
     table: TableSpec
     view: str
     mapper: Mapper[Any]
     open_source: Callable[[Settings, OnRead], AbstractContextManager[Source[Any]]]
-    check_settings: Callable[[Settings], object]
     after: tuple[str, ...] = ()

@@ -3,7 +3,7 @@ fingerprint (contracts/wtl.md A5); which columns are whose: B10."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -19,12 +19,12 @@ from sync_pipelines.core import (
     Unreadable,
     fingerprint,
 )
-from sync_pipelines.flows.spec import Flow, OnRead
+from sync_pipelines.flows.spec import Finding, Flow, OnRead, Upstream, clock_finding
 from sync_pipelines.postgres import tables
 from sync_pipelines.postgres.tables import TableSpec
 from sync_pipelines.settings import Settings
 
-__all__ = ["COURSES", "LESSON_CATALOG", "USERS"]
+__all__ = ["COURSES", "LESSON_CATALOG", "USERS", "WEBTOLEARN"]
 
 R = TypeVar("R", Course, Lesson, User)
 
@@ -95,10 +95,23 @@ def _lesson_columns(lesson: Lesson) -> dict[str, Any]:
     return columns if lesson.order is None else {**columns, "order_number": lesson.order}
 
 
+def _probe(settings: Settings) -> Iterator[Finding]:
+    base_url, token = settings.webtolearn()
+    with WebToLearnClient(base_url, token) as client:
+        probe = client.probe()
+    yield Finding("webtolearn", "ok", f"{base_url} accepts the token")
+    if probe.remaining_minute is not None and probe.remaining_hour is not None:
+        left = f"{probe.remaining_minute} requests left this minute, {probe.remaining_hour} this hour"
+        yield Finding("webtolearn budget", "ok" if probe.remaining_hour > 0 else "warning", left)
+    if probe.server_time is not None:
+        yield clock_finding("webtolearn clock", probe.server_time)
+
+
+WEBTOLEARN = Upstream("wtl", "webtolearn", "Europe/Warsaw", check_settings=Settings.webtolearn, probe=_probe)
+
 COURSES = Flow(
     stream="wtl/courses",
-    upstream="wtl",
-    group="webtolearn",
+    upstream=WEBTOLEARN,
     description=(
         "Every **course** (*training*) of the WebToLearn platform, by its id.\n\n"
         "The sync owns `title`; `description` and `status` are people's. A course that vanishes upstream is "
@@ -110,13 +123,11 @@ COURSES = Flow(
         "wtl.courses", "title", lambda course: {"wtl_course_id": course.id, "title": course.title}
     ),
     open_source=_source("course", lambda client, on_read: client.courses(on_read)),
-    check_settings=Settings.webtolearn,
 )
 
 LESSON_CATALOG = Flow(
     stream="wtl/lesson_catalog",
-    upstream="wtl",
-    group="webtolearn",
+    upstream=WEBTOLEARN,
     description=(
         "Every **lesson** of the WebToLearn platform, from its global list: one request a thousand lessons.\n\n"
         "The sync owns `title`. Which lesson belongs to which course is people's own mapping "
@@ -126,14 +137,12 @@ LESSON_CATALOG = Flow(
     view="wtl.lessons_current",
     mapper=_RecordMapper[Lesson]("wtl.lessons", "title", _lesson_columns),
     open_source=_source("lesson", lambda client, on_read: client.lessons(on_read)),
-    check_settings=Settings.webtolearn,
     after=("wtl/courses",),
 )
 
 USERS = Flow(
     stream="wtl/users",
-    upstream="wtl",
-    group="webtolearn",
+    upstream=WEBTOLEARN,
     description=(
         "Every **user** of the WebToLearn platform: id and e-mail address, which is all the platform gives.\n\n"
         "Matched by the platform's id, so a changed address stays the same person."
@@ -142,5 +151,4 @@ USERS = Flow(
     view="wtl.users_current",
     mapper=_RecordMapper[User]("wtl.users", "email", lambda user: {"wtl_user_id": user.id, "email": user.email}),
     open_source=_source("user", lambda client, on_read: client.users(on_read)),
-    check_settings=Settings.webtolearn,
 )

@@ -16,7 +16,7 @@ from sync_pipelines.log import hide, redact
 __all__ = ["Database", "Session", "describe", "driver_url"]
 
 _OLDEST = 14
-_URL_HINT = "check SYNC_DATABASE_URL (postgresql://user:password@host:5432/database)"
+_URL_HINT = "check SYNC_DATABASE_URL"
 
 
 def driver_url(url: str, driver: str) -> sa.URL:
@@ -83,7 +83,8 @@ class Database:
 
     def __str__(self) -> str:
         where = self.url.host or self.url.query.get("host") or "local socket"
-        return f"{where}/{self.url.database}"
+        port = f":{self.url.port}" if self.url.host and self.url.port else ""
+        return f"{where}{port}/{self.url.database}"
 
     @contextmanager
     def session(self) -> Generator[Session, None, None]:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
@@ -26,7 +27,7 @@ from sync_pipelines.errors import (
     UnexpectedAnswer,
 )
 
-__all__ = ["Records", "RefusedRow", "WebToLearnClient"]
+__all__ = ["Probe", "Records", "RefusedRow", "WebToLearnClient"]
 
 R = TypeVar("R", bound=WtlRecord)
 OnPage = Callable[[int, int | None], None]
@@ -48,6 +49,15 @@ class Records(Generic[R]):
     items: Sequence[R | RefusedRow]
     complete: bool
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a single answer tells of the platform; None where it does not say."""
+
+    remaining_minute: int | None
+    remaining_hour: int | None
+    server_time: datetime | None
 
 
 @dataclass
@@ -94,9 +104,18 @@ class WebToLearnClient:
         """Every user of the platform. Raises SourceError."""
         return self._list("user/list", User, on_page)
 
-    def ping(self) -> None:
+    def probe(self) -> Probe:
         """Ask for one course, to see whether address and token are good. Raises SourceError."""
-        self._page("training/list", 0, 1)
+
+        def read(answer: Answer) -> Probe:
+            self._read_page(answer)
+            return Probe(
+                remaining_minute=_whole_number(answer.headers.get("x-ratelimit-remaining-minute")),
+                remaining_hour=_whole_number(answer.headers.get("x-ratelimit-remaining-hour")),
+                server_time=_http_date(answer.headers.get("date")),
+            )
+
+        return self._sender.get("training/list", {"range": "[0,1]"}, read)
 
     def _list(self, path: str, record: type[R], on_page: OnPage | None) -> Records[R]:
         listing = read_all(
@@ -133,8 +152,19 @@ def _read_row(record: type[R], row: object) -> R | RefusedRow:
 
 def content_range_total(value: str | None) -> int | None:
     """The total of `lessons 0-11/234`; the part before it is not clamped to the total and says nothing (A13)."""
-    total = (value or "").rpartition("/")[2].strip()
-    return int(total) if total.isascii() and total.isdigit() and len(total) < 16 else None
+    return _whole_number((value or "").rpartition("/")[2])
+
+
+def _whole_number(text: str | None) -> int | None:
+    digits = (text or "").strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
 
 
 def _json_list(answer: Answer) -> list[Any]:
