@@ -25,7 +25,7 @@ _hidden: set[str] = set()
 
 def hide(secret: str | None) -> None:
     """Remember a secret's value: from now on `redact` takes it out wherever it stands."""
-    if secret and len(secret) >= 4:
+    if secret and len(secret) >= 6:
         _hidden.add(secret)
 
 

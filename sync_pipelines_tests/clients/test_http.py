@@ -1,0 +1,165 @@
+"""The sender, against real sockets that misbehave."""
+
+import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync_pipelines.clients.http import Answer, Sender, retry_after_seconds
+from sync_pipelines.errors import RateLimited, SourceError, SourceUnavailable, UnexpectedAnswer
+
+NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
+MakeSender = Callable[[str, list[float]], Sender]
+OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]"
+
+
+@contextmanager
+def raw_server(*replies: bytes) -> Generator[str, None, None]:
+    """Answers each connection with the next reply, byte for byte, and closes it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            for reply in replies:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(reply)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def body(answer: Answer) -> bytes:
+    if answer.status >= 500:
+        raise SourceUnavailable(f"status {answer.status}")
+    return answer.body
+
+
+@pytest.fixture
+def sender() -> Generator[MakeSender, None, None]:
+    with ExitStack() as stack:
+
+        def make(url: str, waits: list[float]) -> Sender:
+            http = Sender(url, {"X-Auth-Token": "hunter22"}, sleep=waits.append)
+            stack.callback(http.close)
+            return http
+
+        yield make
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n[1,2",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        b"not http at all\r\n\r\n",
+    ],
+    ids=["reset", "503", "cut short", "damaged gzip", "not http"],
+)
+def test_a_broken_answer_is_asked_for_again(sender: MakeSender, broken: bytes) -> None:
+    waits: list[float] = []
+    with raw_server(broken, broken, OK) as url:
+        http = sender(url, waits)
+        assert http.get("x", {}, body) == b"[]"
+    assert (http.requests, http.retries) == (3, 2)
+    assert all(0 < wait <= 8 for wait in waits)
+
+
+def test_trying_ends_and_says_where_it_failed(sender: MakeSender) -> None:
+    waits: list[float] = []
+    with raw_server(*[b""] * 4) as url:
+        http = sender(url, waits)
+        with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1"):
+            http.get("training/list", {}, body)
+    assert (http.requests, http.retries, len(waits)) == (4, 3, 3)
+
+
+def test_nobody_listening_is_an_unavailable_source(sender: MakeSender) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(SourceUnavailable, match=rf"cannot reach 127\.0\.0\.1:{port}"):
+        sender(f"http://127.0.0.1:{port}", []).get("x", {}, body)
+
+
+def test_a_permanent_error_is_not_tried_again(sender: MakeSender) -> None:
+    def refuse(answer: Answer) -> None:
+        raise UnexpectedAnswer("no")
+
+    with raw_server(OK, OK) as url:
+        http = sender(url, [])
+        with pytest.raises(UnexpectedAnswer):
+            http.get("x", {}, refuse)
+    assert http.requests == 1
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(3.0, [3.0]), (65.0, [65.0]), (66.0, []), (None, [])])
+def test_a_rate_limit_is_waited_for_within_bounds(
+    sender: MakeSender, asked: float | None, waited: list[float]
+) -> None:
+    waits: list[float] = []
+    answers = iter([RateLimited("slow down", retry_after=asked)])
+
+    def once(answer: Answer) -> bytes:
+        for error in answers:
+            raise error
+        return answer.body
+
+    with raw_server(OK, OK) as url:
+        http = sender(url, waits)
+        if waited:
+            assert http.get("x", {}, once) == b"[]"
+        else:
+            with pytest.raises(RateLimited):
+                http.get("x", {}, once)
+    assert waits == waited
+
+
+def test_a_redirect_is_not_followed_with_the_token(sender: MakeSender) -> None:
+    with raw_server(OK) as elsewhere:
+        moved = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode()
+        with raw_server(moved) as url:
+            assert sender(url, []).get("x", {}, lambda answer: answer.status) == 302
+
+
+def test_no_message_holds_the_token(sender: MakeSender) -> None:
+    def failing(reply: Callable[[str], object]) -> str:
+        with raw_server(*[b""] * 4) as url, pytest.raises(SourceError) as caught:
+            reply(url)
+        return str(caught.value)
+
+    assert "hunter22" not in failing(lambda url: sender(url, []).get("x", {}, body))
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("7", 7),
+        ("0", 1),
+        ("-5", 1),
+        ("86400", 300),
+        ("nan", None),
+        ("soon", None),
+        ("Sat, 21 Nov 2026 12:01:00 GMT", 30),
+        ("Sat, 21 Nov 2020 12:01:00 GMT", 1),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_and_clamped(value: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(value, NOW) == seconds
+
+
+@given(st.text())
+def test_whatever_stands_in_retry_after_is_a_sane_wait_or_none(value: str) -> None:
+    wait = retry_after_seconds(value, NOW)
+    assert wait is None or 1 <= wait <= 300

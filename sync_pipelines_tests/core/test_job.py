@@ -1,0 +1,403 @@
+"""The engine's laws, each held by the in-memory store and by PostgreSQL alike."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sync_pipelines.core import (
+    Coverage,
+    ExternalKey,
+    MappingError,
+    Mark,
+    MemoryStateStore,
+    MemoryTarget,
+    Payload,
+    Projection,
+    SilentLogger,
+    SourceError,
+    StateError,
+    SyncJob,
+    SyncReport,
+    TargetError,
+    Unreadable,
+    fingerprint,
+)
+from sync_pipelines.errors import SourceUnavailable, SyncError
+from sync_pipelines.postgres import tables
+from sync_pipelines.postgres.engine import Session
+from sync_pipelines.postgres.state import PostgresStateStore
+from sync_pipelines.postgres.tables import TableSpec
+from sync_pipelines.postgres.target import PostgresTarget
+
+SYSTEM = "wtl:course"
+STREAM = "wtl/courses"
+Upstream = dict[str, str]
+
+
+def key(external_id: str) -> ExternalKey:
+    return ExternalKey(SYSTEM, external_id)
+
+
+def record(external_id: str, title: str, version: str | None = "by title") -> tuple[ExternalKey, Payload[str]]:
+    return key(external_id), Payload(title, fingerprint(title) if version == "by title" else version)
+
+
+@dataclass
+class ListSource:
+    """Yields what it is given; an exception in the list is raised there."""
+
+    items: Sequence[Any]
+    coverage: Coverage | None = field(default_factory=lambda: Coverage(complete=True))
+    asked: list[str | None] = field(default_factory=list[str | None])
+
+    def fetch(self, since: str | None):
+        self.asked.append(since)
+        for item in self.items:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+        return self.coverage
+
+    def validate(self, key: ExternalKey, payload: Payload[str]) -> None:
+        if payload.data == "malformed":
+            raise SourceError("the title is malformed")
+
+
+@dataclass
+class TitleMapper:
+    version: str = "1"
+
+    def validate(self, key: ExternalKey, payload: Payload[str]) -> None:
+        if payload.data == "forbidden":
+            raise MappingError("the title is forbidden")
+
+    def map(self, key: ExternalKey, payload: Payload[str]) -> Projection:
+        return Projection("wtl.courses", {"wtl_course_id": key.key, "title": payload.data})
+
+
+@dataclass
+class Workshop:
+    """A target and a store, and a look at what they hold."""
+
+    target: Any
+    store: Any
+    titles: Callable[[], Upstream]
+    rejects: Callable[[], dict[str, str]]
+    forget_row: Callable[[str], object]
+
+    def sync(self, items: Sequence[Any], coverage: Coverage | None = None, **options: Any) -> SyncReport:
+        source = options.pop("source", None) or ListSource(items, coverage or Coverage(complete=True))
+        job = SyncJob(STREAM, source, options.pop("mapper", TitleMapper()), self.target, self.store, **options)
+        report = job.run()
+        assert report.fetched == report.created + report.updated + report.skipped + report.failed
+        return report
+
+
+def in_memory() -> Workshop:
+    store = MemoryStateStore()
+    target = MemoryTarget(store)
+
+    def forget(external_id: str) -> None:
+        target.rows.pop(store.bindings[key(external_id)].internal_id)
+
+    return Workshop(
+        target,
+        store,
+        lambda: {row["wtl_course_id"]: row["title"] for row in target.rows.values()},
+        lambda: {k.key: r.error for k, r in store.rejects.items()},
+        forget,
+    )
+
+
+def in_postgres(session: Session, query: Callable[..., list[Any]]) -> Workshop:
+    spec = TableSpec(tables.courses, natural_key=("wtl_course_id",), owned=("title",))
+    return Workshop(
+        PostgresTarget(session, spec),
+        PostgresStateStore(session),
+        lambda: dict(query("SELECT wtl_course_id, title FROM wtl.courses")),
+        lambda: dict(query("SELECT external_id, error FROM sync.rejects WHERE resolved_at IS NULL")),
+        lambda external_id: query("DELETE FROM wtl.courses WHERE wtl_course_id = :id", id=external_id),
+    )
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def workshop(request: pytest.FixtureRequest) -> Iterator[Workshop]:
+    if request.param == "memory":
+        yield in_memory()
+    else:
+        yield in_postgres(request.getfixturevalue("session"), request.getfixturevalue("query"))
+
+
+def counts(report: SyncReport) -> dict[str, int]:
+    names = ("created", "updated", "skipped", "failed")
+    return {name: getattr(report, name) for name in names if getattr(report, name)}
+
+
+def test_new_records_are_created_and_the_same_again_are_skipped(workshop: Workshop) -> None:
+    items = [record("1", "Fizyka"), record("2", "Chemia")]
+    assert counts(workshop.sync(items)) == {"created": 2}
+    assert counts(workshop.sync(items)) == {"skipped": 2}
+    assert workshop.titles() == {"1": "Fizyka", "2": "Chemia"}
+
+
+def test_only_what_changed_is_written(workshop: Workshop) -> None:
+    workshop.sync([record("1", "Fizyka"), record("2", "Chemia")])
+    report = workshop.sync([record("1", "Fizyka"), record("2", "Chemia 2")])
+    assert counts(report) == {"updated": 1, "skipped": 1}
+    assert workshop.titles() == {"1": "Fizyka", "2": "Chemia 2"}
+
+
+def test_what_is_missing_upstream_stays(workshop: Workshop) -> None:
+    workshop.sync([record("1", "Fizyka"), record("2", "Chemia")])
+    workshop.sync([record("1", "Fizyka")])
+    assert workshop.titles() == {"1": "Fizyka", "2": "Chemia"}
+
+
+@pytest.mark.parametrize("bad", ["malformed", "forbidden"])
+def test_one_bad_record_never_stops_the_others_and_is_kept_until_a_good_one_comes(
+    workshop: Workshop, bad: str
+) -> None:
+    report = workshop.sync([record("1", "Fizyka"), record("2", bad), record("3", "Chemia")])
+    assert counts(report) == {"created": 2, "failed": 1}
+    assert report.complete
+    assert workshop.rejects() == {"2": f"the title is {bad}"}
+    workshop.sync([record("2", "Biologia")])
+    assert workshop.rejects() == {}
+    assert workshop.titles()["2"] == "Biologia"
+
+
+def test_a_bad_version_of_a_record_leaves_its_last_good_one(workshop: Workshop) -> None:
+    workshop.sync([record("1", "Fizyka")])
+    assert counts(workshop.sync([record("1", "forbidden")])) == {"failed": 1}
+    assert workshop.titles() == {"1": "Fizyka"}
+
+
+def test_a_record_the_target_cannot_hold_fails_alone() -> None:
+    class Picky(MemoryTarget):
+        def validate(self, key: ExternalKey, projection: Projection) -> None:
+            if len(projection.fields["title"]) > 5:
+                raise TargetError("title is too long")
+
+    workshop = in_memory()
+    workshop.target = Picky(workshop.store)
+    assert counts(workshop.sync([record("1", "long title"), record("2", "short")])) == {"created": 1, "failed": 1}
+    assert workshop.rejects() == {"1": "title is too long"}
+
+
+def test_an_unreadable_row_is_counted_and_kept(workshop: Workshop) -> None:
+    row = {"id": None, "name": "Fizyka"}
+    unreadable = Unreadable(ExternalKey.unidentified(SYSTEM, row), row, "id is missing")
+    for _ in range(2):
+        assert counts(workshop.sync([unreadable])) == {"failed": 1}
+    assert list(workshop.rejects().values()) == ["id is missing"]
+
+
+def test_a_record_that_comes_twice_the_same_is_one_record(workshop: Workshop) -> None:
+    assert counts(workshop.sync([record("1", "Fizyka")] * 3)) == {"created": 1, "skipped": 2}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_two_records_under_one_key_are_a_failure_of_that_key(workshop: Workshop, batch_size: int) -> None:
+    items = [record("1", "Fizyka"), record("1", "Chemia"), record("2", "Biologia")]
+    assert counts(workshop.sync(items, batch_size=batch_size)) == {"created": 2, "failed": 1}
+    assert workshop.titles() == {"1": "Fizyka", "2": "Biologia"}
+    assert "twice" in workshop.rejects()["1"]
+
+
+def test_a_record_without_a_version_is_written_every_time() -> None:
+    workshop = in_memory()
+    writes: list[str] = []
+
+    class Simple:
+        def validate(self, key: ExternalKey, projection: Projection) -> None: ...
+
+        def upsert(self, key: ExternalKey, projection: Projection) -> str:
+            writes.append(key.key)
+            return "7"
+
+    workshop.target = Simple()
+    assert counts(workshop.sync([record("1", "Fizyka", None)])) == {"created": 1}
+    assert counts(workshop.sync([record("1", "Fizyka", None)])) == {"updated": 1}
+    assert writes == ["1", "1"]
+
+
+def test_a_new_mapper_version_looks_at_everything_again(workshop: Workshop) -> None:
+    class Louder(TitleMapper):
+        def map(self, key: ExternalKey, payload: Payload[str]) -> Projection:
+            return Projection("wtl.courses", {"wtl_course_id": key.key, "title": payload.data + "!"})
+
+    workshop.sync([record("1", "Fizyka")])
+    assert counts(workshop.sync([record("1", "Fizyka")], mapper=Louder("2"))) == {"updated": 1}
+    assert workshop.titles() == {"1": "Fizyka!"}
+
+
+def test_a_row_that_somebody_deleted_is_made_again(workshop: Workshop) -> None:
+    workshop.sync([record("1", "Fizyka")])
+    workshop.forget_row("1")
+    assert counts(workshop.sync([record("1", "Fizyka")])) == {"created": 1}
+    assert workshop.titles() == {"1": "Fizyka"}
+
+
+def test_a_failed_read_raises_and_what_was_read_before_is_kept(workshop: Workshop) -> None:
+    with pytest.raises(SourceUnavailable, match="page 2") as caught:
+        workshop.sync([record("1", "Fizyka"), SourceUnavailable("page 2 did not come")])
+    report = caught.value.report
+    assert (report.created, report.complete, report.errors) == (1, False, ("page 2 did not come",))
+    assert workshop.titles() == {"1": "Fizyka"}
+
+
+def test_a_source_that_proves_nothing_is_not_complete(workshop: Workshop) -> None:
+    source = ListSource([record("1", "Fizyka")], coverage=None)
+    report = workshop.sync([], source=source)
+    assert not report.complete
+    assert "incomplete" in report.errors[-1]
+
+
+def test_a_plain_iterable_is_a_source_that_proves_nothing() -> None:
+    class Plain(ListSource):
+        def fetch(self, since: str | None) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+            return list(self.items)
+
+    report = in_memory().sync([], source=Plain([record("1", "Fizyka")]))
+    assert counts(report) == {"created": 1}
+    assert not report.complete
+
+
+def test_the_next_run_starts_at_the_last_mark(workshop: Workshop) -> None:
+    source = ListSource([record("1", "Fizyka"), Mark("page 2"), record("2", "Chemia")])
+    workshop.sync([], source=source)
+    workshop.sync([], source=source)
+    assert source.asked == [None, "page 2"]
+
+
+def test_a_checkpoint_is_never_saved_before_its_rows(workshop: Workshop) -> None:
+    class Dying(SilentLogger):
+        def progress(self, report: SyncReport) -> None:
+            if report.created == 2:
+                raise KeyboardInterrupt
+
+    items = [
+        record("1", "Fizyka"),
+        Mark("after 1"),
+        record("2", "Chemia"),
+        Mark("after 2"),
+        record("3", "Biologia"),
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        workshop.sync(items, logger=Dying())
+    assert workshop.store.get_checkpoint(STREAM) == "after 2"
+    assert workshop.titles() == {"1": "Fizyka", "2": "Chemia"}
+
+
+def test_rows_bindings_and_checkpoint_stand_or_fall_together(workshop: Workshop) -> None:
+    """The process dies at the last step of the transaction: nothing of the batch is there."""
+    save = workshop.store.save_checkpoint
+
+    def die(stream: str, token: str) -> None:
+        save(stream, token)
+        raise KeyboardInterrupt
+
+    workshop.store.save_checkpoint = die
+    with pytest.raises(KeyboardInterrupt):
+        workshop.sync([record("1", "Fizyka"), Mark("after 1")])
+    del workshop.store.save_checkpoint
+    assert workshop.titles() == {}
+    assert workshop.store.get_binding(key("1")) is None
+    assert workshop.store.get_checkpoint(STREAM) is None
+    assert counts(workshop.sync([record("1", "Fizyka"), Mark("after 1")])) == {"created": 1}
+
+
+def test_an_inconsistent_binding_fails_its_key_and_is_left_alone() -> None:
+    workshop = in_memory()
+    workshop.store.bind(key("1"), "", "1:x")
+    assert counts(workshop.sync([record("1", "Fizyka"), record("2", "Chemia")])) == {"created": 1, "failed": 1}
+    assert workshop.store.get_binding(key("1")).internal_id == ""
+
+
+def test_a_second_run_of_a_stream_is_kept_out() -> None:
+    workshop = in_memory()
+    with workshop.store.exclusive(STREAM), pytest.raises(StateError, match="another run"):
+        workshop.sync([record("1", "Fizyka")])
+    assert workshop.titles() == {}
+
+
+def test_a_defect_of_the_mapper_is_not_taken_for_a_bad_record(workshop: Workshop) -> None:
+    class Broken(TitleMapper):
+        def map(self, key: ExternalKey, payload: Payload[str]) -> Projection:
+            raise KeyError("title")
+
+    with pytest.raises(KeyError):
+        workshop.sync([record("1", "Fizyka")], mapper=Broken())
+
+
+def test_the_logger_hears_of_every_record() -> None:
+    heard: list[str] = []
+
+    class Listening(SilentLogger):
+        def created(self, key: ExternalKey) -> None:
+            heard.append(f"created {key.key}")
+
+        def skipped(self, key: ExternalKey) -> None:
+            heard.append(f"skipped {key.key}")
+
+        def error(self, key: ExternalKey, stage: str, error: SyncError) -> None:
+            heard.append(f"{stage} {key.key}")
+
+    in_memory().sync([record("1", "A"), record("1", "A"), record("2", "forbidden")], logger=Listening())
+    assert sorted(heard) == ["created 1", "mapping 2", "skipped 1"]
+
+
+# --- random histories against a plain model -----------------------------------------------------------------
+
+titles = st.sampled_from(["Fizyka", "Chemia", "Łacina", "forbidden", "malformed"])
+snapshots = st.lists(st.tuples(st.sampled_from("123456"), titles), max_size=8)
+
+
+def model(held: Upstream, snapshot: list[tuple[str, str]]) -> tuple[Upstream, dict[str, int]]:
+    """What one run must make of `held`, said without batches, bindings or versions."""
+    after, taken = dict(held), dict[str, str]()
+    expected = {"created": 0, "updated": 0, "skipped": 0, "failed": 0}
+    for external_id, title in snapshot:
+        if title == "malformed" or (external_id in taken and taken[external_id] != title):
+            expected["failed"] += 1
+        elif external_id in taken:
+            expected["skipped"] += 1
+        else:
+            taken[external_id] = title
+            if title == "forbidden":
+                expected["failed"] += 1
+            elif external_id not in held:
+                expected["created"] += 1
+            else:
+                expected["skipped" if held[external_id] == title else "updated"] += 1
+            if title != "forbidden":
+                after[external_id] = title
+    return after, {name: n for name, n in expected.items() if n}
+
+
+def holds_for(workshop: Workshop, history: list[list[tuple[str, str]]], batch_size: int) -> None:
+    held: Upstream = workshop.titles()
+    for snapshot in history:
+        held, expected = model(held, snapshot)
+        report = workshop.sync([record(i, t) for i, t in snapshot], batch_size=batch_size)
+        assert counts(report) == expected
+        assert workshop.titles() == held
+
+
+@given(st.lists(snapshots, max_size=5), st.integers(1, 9))
+@settings(max_examples=300)
+def test_any_history_ends_as_the_model_says_in_memory(history: list[list[tuple[str, str]]], batch: int) -> None:
+    holds_for(in_memory(), history, batch)
+
+
+@given(history=st.lists(snapshots, max_size=4), batch=st.integers(1, 9))
+@settings(max_examples=60)
+def test_any_history_ends_as_the_model_says_in_postgresql(
+    session: Session, query: Callable[..., list[Any]], history: list[list[tuple[str, str]]], batch: int
+) -> None:
+    query("TRUNCATE wtl.courses, sync.external_refs, sync.rejects, sync.streams CASCADE")
+    holds_for(in_postgres(session, query), history, batch)
