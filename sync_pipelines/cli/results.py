@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 from rich import box
@@ -13,30 +14,36 @@ from rich.table import Table
 from sync_pipelines.core import SyncReport
 from sync_pipelines.log import redact
 
-__all__ = ["show_reports"]
+if TYPE_CHECKING:
+    from sync_pipelines.defs.launch import Launched
+
+__all__ = ["show"]
 
 _COUNTERS = ("fetched", "created", "updated", "skipped", "deleted", "restored", "failed", "requests")
 
 
-def show_reports(run_id: str, success: bool, reports: Sequence[SyncReport], *, as_json: bool) -> int:
+def show(launched: Launched, *, as_json: bool) -> int:
     """Print what a run did, errors to standard error; gives the exit status."""
     if as_json:
-        flows = [{**report.to_dict(), "errors": [redact(e) for e in report.errors]} for report in reports]
-        click.echo(json.dumps({"success": success, "run_id": run_id, "flows": flows}, ensure_ascii=False))
+        flows = [{**report.to_dict(), "errors": [redact(e) for e in report.errors]} for report in launched.reports]
+        said = {"success": launched.success, "run_id": launched.run_id, "flows": flows}
+        click.echo(json.dumps(said, ensure_ascii=False))
     else:
-        _show_table(reports)
-    # Flows that fail for one reason say it once.
+        _show_table(launched.reports)
+    _show_errors(launched)
+    return 0 if launched.success else 1
+
+
+def _show_errors(launched: Launched) -> None:
+    """Flows that fail for one reason say it once; one that waited for another has no error of its own."""
     failures: dict[str, list[str]] = {}
-    for report in reports:
-        if not report.complete:
-            for error in report.errors[-1:]:
-                failures.setdefault(redact(error), []).append(report.stream)
+    for report in launched.reports:
+        if not report.complete and report.stream not in launched.not_run:
+            failures.setdefault(redact(report.errors[-1]), []).append(report.stream)
+        elif report.failed:
+            click.echo(f"{report.stream}: {report.failed} records refused: {redact(report.errors[0])}", err=True)
     for error, streams in failures.items():
         click.echo(f"error: {', '.join(streams)}: {error}", err=True)
-    for report in reports:
-        if report.complete and report.failed:
-            click.echo(f"{report.stream}: {report.failed} records refused: {redact(report.errors[0])}", err=True)
-    return 0 if success else 1
 
 
 def _show_table(reports: Sequence[SyncReport]) -> None:

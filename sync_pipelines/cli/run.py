@@ -7,7 +7,7 @@ import warnings
 import click
 
 from sync_pipelines.cli.progress import shown_progress
-from sync_pipelines.cli.results import show_reports
+from sync_pipelines.cli.results import show
 from sync_pipelines.cli.workplace import workplace
 from sync_pipelines.flows.registry import UPSTREAMS, flows_of
 from sync_pipelines.flows.runner import Runner
@@ -47,4 +47,4 @@ def run_flows(settings: Settings, upstream: str, *, as_json: bool) -> int:
             job = defs.resolve_implicit_global_asset_job_def()
         with shown_progress() as progress:
             launched = launch(job, flows_of(upstream), Runner(settings, progress))
-    return show_reports(launched.run_id, launched.success, launched.reports, as_json=as_json)
+    return show(launched, as_json=as_json)

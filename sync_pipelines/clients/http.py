@@ -116,9 +116,9 @@ class Sender:
         try:
             answer = self._http.get(path.lstrip("/"), params=params)
         except httpx.TimeoutException as error:
-            raise SourceUnavailable(f"no answer from {where} in time ({type(error).__name__}, {path})") from error
+            raise SourceUnavailable(f"no answer from {where} in time ({type(error).__name__})") from error
         except httpx.TransportError as error:
-            raise SourceUnavailable(f"cannot reach {where} ({type(error).__name__}, {path})") from error
+            raise SourceUnavailable(f"cannot reach {where} ({type(error).__name__})") from error
         except httpx.DecodingError as error:
             raise SourceUnavailable(f"the answer of {where} is damaged ({path})") from error
         except (httpx.InvalidURL, httpx.HTTPError) as error:

@@ -20,15 +20,22 @@ _QUIET_CONSOLE = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class Launched:
-    """A finished run: its id in Dagster's history, and a report for each flow, those that did not run included."""
+    """A finished run: its id in Dagster's history, and a report for each flow.
+
+    `not_run` names the streams that never began, because one they wait for did not succeed.
+    """
 
     run_id: str
     success: bool
     reports: Sequence[SyncReport]
+    not_run: frozenset[str]
 
 
 def launch(job: dg.JobDefinition, flows: Sequence[Flow], runner: Runner) -> Launched:
-    """Run a job on the instance of DAGSTER_HOME and gather what became of `flows`."""
+    """Run a job on the instance of DAGSTER_HOME and gather what became of `flows`.
+
+    Raises KeyboardInterrupt when it was interrupted; the history says so too.
+    """
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance,
@@ -36,11 +43,29 @@ def launch(job: dg.JobDefinition, flows: Sequence[Flow], runner: Runner) -> Laun
             run_config=_QUIET_CONSOLE,
             raise_on_error=False,
         )
-    reports = [_report_of(flow, result.all_events) for flow in flows]
-    return Launched(result.run_id, result.success and all(report.complete for report in reports), reports)
+    if any(_was_interrupted(event) for event in result.all_events):
+        raise KeyboardInterrupt
+    found = {flow.stream: _report_of(flow, result.all_events) for flow in flows}
+    reports = [found[flow.stream] or _report_of_none(flow) for flow in flows]
+    return Launched(
+        run_id=result.run_id,
+        success=result.success and all(report.complete for report in reports),
+        reports=reports,
+        not_run=frozenset(stream for stream, report in found.items() if report is None),
+    )
 
 
-def _report_of(flow: Flow, events: Sequence[dg.DagsterEvent]) -> SyncReport:
+def _report_of_none(flow: Flow) -> SyncReport:
+    return SyncReport(flow.stream, errors=(f"not run: {', '.join(flow.after)} did not succeed",))
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    """Dagster keeps Ctrl-C to itself and calls it a failed step."""
+    error = event.step_failure_data.error if event.is_step_failure else None
+    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
+
+
+def _report_of(flow: Flow, events: Sequence[dg.DagsterEvent]) -> SyncReport | None:
     key = asset_key(flow.stream)
     step = key.to_python_identifier()
     for event in events:
@@ -49,8 +74,7 @@ def _report_of(flow: Flow, events: Sequence[dg.DagsterEvent]) -> SyncReport:
     for event in events:
         if event.is_step_failure and event.step_key == step:
             return _report_of_failure(flow, event)
-    waited_for = ", ".join(flow.after) or "an earlier step"
-    return SyncReport(flow.stream, errors=(f"not run: {waited_for} did not succeed",))
+    return None
 
 
 def _report_of_failure(flow: Flow, event: dg.DagsterEvent) -> SyncReport:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy import exc
 
@@ -185,7 +185,7 @@ class PostgresStateStore:
         values = {"last_report": "CAST(:report AS jsonb)"}
         if report.complete:
             values["last_complete_at"] = "now()"
-        self._set_stream(stream, **values, report=msgspec.json.encode(report.to_dict()).decode())
+        self._set_stream(stream, **values, report=json.dumps(report.to_dict()))
 
     def _set_stream(self, stream: str, **columns: str) -> None:
         """Set columns of the stream's row to SQL expressions; a name that is no column is a parameter of them."""
@@ -230,4 +230,4 @@ def _whole_json(payload: object) -> str:
     storable = _storable(text)
     if text == storable and "\\u0000" not in text:
         return text
-    return msgspec.json.encode({"json": storable}).decode()
+    return json.dumps({"json": storable})

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable
@@ -65,8 +66,8 @@ def _grant(rng: random.Random, user: Row) -> Row:
     return {**user, "expired_at": "Forever" if rng.random() < 0.4 else dated}
 
 
-def _by_id(row: Row) -> int:
-    return int(row["id"])
+def _by_id(row: Row) -> float:
+    return int(row["id"]) if str(row["id"]).isdigit() else math.inf
 
 
 @dataclass

@@ -6,6 +6,7 @@ for an empty list.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,6 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
-
-import msgspec
 
 from sync_pipelines.clients.http import Answer, Sender, retry_after_seconds
 from sync_pipelines.clients.paging import Page, read_all
@@ -171,8 +170,10 @@ def _json_list(answer: Answer) -> list[Any]:
     if b"<" in answer.body[:1] or "html" in answer.headers.get("content-type", "").lower():
         raise SourceUnavailable(f"{answer.path} answered a web page instead of data (status {answer.status})")
     try:
-        rows: object = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        rows: object = json.loads(
+            answer.body.decode("utf-8"), object_pairs_hook=_unambiguous, parse_constant=_no_such_number
+        )
+    except (ValueError, RecursionError) as error:
         raise SourceUnavailable(
             f"{answer.path} answered {len(answer.body)} bytes that are not whole JSON"
         ) from error
@@ -181,6 +182,16 @@ def _json_list(answer: Answer) -> list[Any]:
             f"{answer.path} answered {type(rows).__name__} instead of a list (status {answer.status})"
         )
     return cast("list[Any]", rows)
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[tuple[str, Any]]:
+    """An object; one that names a field twice stays the list it is, and so is no record."""
+    row = dict(pairs)
+    return row if len(row) == len(pairs) else pairs
+
+
+def _no_such_number(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _raise_for_status(answer: Answer, now: datetime) -> None:

@@ -141,14 +141,16 @@ def test_without_content_range_nothing_is_proven(serve: Serve) -> None:
 
 
 def test_rows_that_are_no_records_are_handed_on_whole(serve: Serve) -> None:
-    body = b'[{"id":"1","name":"x"},null,{"id":"3"},{"name":"no id"}]'
-    with client(serve(answering(listed(body, 4), listed(b'[{"name":"no id"}]', 4)))) as wtl:
+    twice = b'{"id":"4","id":"5","name":"y"}'
+    body = b'[{"id":"1","name":"x"},null,{"id":"3"},{"name":"no id"},' + twice + b"]"
+    with client(serve(answering(listed(body, 5), listed(b"[" + twice + b"]", 5)))) as wtl:
         first, *refused = wtl.courses().items
     assert first == Course("1", "x")
     assert [(r.id, r.row) for r in refused if isinstance(r, RefusedRow)] == [
         (None, None),
         ("3", {"id": "3"}),
         (None, {"name": "no id"}),
+        (None, [("id", "4"), ("id", "5"), ("name", "y")]),
     ]
 
 

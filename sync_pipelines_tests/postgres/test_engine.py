@@ -1,0 +1,47 @@
+import pytest
+
+from sync_pipelines.errors import DatabaseUnavailable, SettingsError
+from sync_pipelines.postgres.engine import Database, driver_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://u:p@h/d",
+        "postgresql://u:p@h/d",
+        "postgresql+psycopg2://u:p@h/d",
+        "postgresql+asyncpg://u:p@h/d",
+    ],
+)
+def test_every_spelling_of_the_address_gets_the_driver_we_name(url: str) -> None:
+    assert driver_url(url, "psycopg").render_as_string(hide_password=False) == "postgresql+psycopg://u:p@h/d"
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:hunter22@h/d", "nonsense hunter22", "postgresql://u:hunter22@h:port/d", ""]
+)
+def test_anything_else_is_a_wrong_setting_and_is_not_quoted(url: str) -> None:
+    with pytest.raises(SettingsError, match="SYNC_DATABASE_URL") as caught:
+        driver_url(url, "psycopg")
+    assert "hunter22" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hunter22@127.0.0.1:1/d", "postgresql://u:hunter22@/d?host=/nowhere"]
+)
+def test_a_server_that_does_not_answer_is_named_without_the_password(url: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match="SYNC_DATABASE_URL") as caught, Database(url, {}).session():
+        pass
+    assert "hunter22" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lost_connection_is_transient(database: Database) -> None:
+    import sqlalchemy as sa
+
+    with database.session() as session, database.session() as other:
+        pid = session.connection.scalar(sa.text("SELECT pg_backend_pid()"))
+        session.connection.rollback()
+        other.connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        with pytest.raises(DatabaseUnavailable), session.transaction() as connection:
+            connection.execute(sa.text("SELECT 1"))
