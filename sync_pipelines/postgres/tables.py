@@ -31,7 +31,13 @@ _time = sa.DateTime(timezone=True)
 
 
 def _id() -> sa.Column[object]:
-    return sa.Column("id", UUID(as_uuid=False), primary_key=True, server_default=sa.text("gen_random_uuid()"))
+    return sa.Column(
+        "id",
+        UUID(as_uuid=False),
+        primary_key=True,
+        server_default=sa.text("gen_random_uuid()"),
+        comment="the row's own id; kept for ever",
+    )
 
 
 def _sync_columns() -> tuple[sa.Column[object], ...]:

@@ -36,7 +36,13 @@ def _sync_columns() -> list[sa.Column[Any]]:
 
 
 def _id() -> sa.Column[Any]:
-    return sa.Column("id", UUID(as_uuid=False), primary_key=True, server_default=sa.text("gen_random_uuid()"))
+    return sa.Column(
+        "id",
+        UUID(as_uuid=False),
+        primary_key=True,
+        server_default=sa.text("gen_random_uuid()"),
+        comment="the row's own id; kept for ever",
+    )
 
 
 def _to(table: str, column: str) -> sa.Column[Any]:
