@@ -10,7 +10,8 @@ SyncError
 ├── MappingError              one record breaks a business rule
 ├── TargetError               one record the target cannot hold
 ├── StateError                one record's binding contradicts itself
-│   └── StreamBusy            · transient: another run of the stream is under way
+│   ├── StreamBusy            · transient: another run of the stream is under way
+│   └── OriginChanged         · the stream's rows came from another upstream than the one now set
 └── DatabaseError             the database cannot do its work
     ├── DatabaseUnavailable   · transient: unreachable or restarting
     └── SchemaError           · its tables are not the ones this version knows
@@ -26,6 +27,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseUnavailable",
     "MappingError",
+    "OriginChanged",
     "RateLimited",
     "SchemaError",
     "SettingsError",
@@ -112,6 +114,12 @@ class StreamBusy(StateError):
     """Another run of the same stream did not finish within the time to wait."""
 
     transient = True
+    ends_run = True
+
+
+class OriginChanged(StateError):
+    """The stream was filled from another upstream: its ids would be taken for those of this one."""
+
     ends_run = True
 
 

@@ -26,7 +26,7 @@ def command(upstream: str, as_json: bool) -> int:
     """
     settings = Settings.load()
     for flow in flows_of(upstream):
-        flow.upstream.check_settings(settings)
+        flow.upstream.origin(settings)
     with workplace(settings) as settings:
         return run_flows(settings, upstream, as_json=as_json)
 

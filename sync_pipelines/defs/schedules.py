@@ -22,7 +22,7 @@ def _every_15_minutes(upstream: Upstream) -> dg.ScheduleDefinition:
     )
     def schedule() -> dg.RunRequest | dg.SkipReason:
         try:
-            upstream.check_settings(Settings.load())
+            upstream.origin(Settings.load())
         except SettingsError as error:
             return dg.SkipReason(str(error))
         return dg.RunRequest()

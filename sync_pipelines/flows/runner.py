@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from sync_pipelines.core import SilentLogger, SyncJob, SyncReport
 from sync_pipelines.errors import SettingsError
@@ -51,6 +52,12 @@ def open_database(settings: Settings, purpose: str = "") -> Database:
     return Database(settings.database_url.get_secret_value(), settings.schemas, application_name=name)
 
 
+def _host(address: str) -> str:
+    """Whose ids they are: the host, whatever the port; this machine under one name."""
+    host = urlsplit(address).hostname or address
+    return "localhost" if host == "localhost" or host.startswith("127.") or host == "::1" else host
+
+
 class Runner:
     """Runs flows one at a time. Making one reads and connects to nothing."""
 
@@ -71,11 +78,13 @@ class Runner:
             ) as source,
             database.session() as session,
         ):
+            store = PostgresStateStore(session)
+            store.claim(flow.stream, _host(flow.upstream.origin(self.settings)))
             return SyncJob(
                 stream=flow.stream,
                 source=source,
                 mapper=flow.mapper,
                 target=PostgresTarget(session, flow.table),
-                store=PostgresStateStore(session),
+                store=store,
                 logger=_Relay(self._progress),
             ).run()

@@ -41,14 +41,14 @@ def clock_finding(name: str, theirs: datetime) -> Finding:
 class Upstream:
     """A system that flows read. `name` is what it is run by ("wtl"), `group` what its assets are shown under.
 
-    `check_settings` raises SettingsError where it is not set up; `probe` asks it whether a sync could run, and
-    raises SyncError where not.
+    `origin` is the address it is read from, and raises SettingsError where it is not set up. `probe` asks it
+    whether a sync could run, and raises SyncError where not.
     """
 
     name: str
     group: str
     time_zone: str
-    check_settings: Callable[[Settings], object]
+    origin: Callable[[Settings], str]
     probe: Callable[[Settings], Iterator[Finding]]
 
 

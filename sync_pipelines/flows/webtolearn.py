@@ -95,6 +95,11 @@ def _lesson_columns(lesson: Lesson) -> dict[str, Any]:
     return columns if lesson.order is None else {**columns, "order_number": lesson.order}
 
 
+def _origin(settings: Settings) -> str:
+    base_url, _ = settings.webtolearn()
+    return base_url
+
+
 def _probe(settings: Settings) -> Iterator[Finding]:
     base_url, token = settings.webtolearn()
     with WebToLearnClient(base_url, token) as client:
@@ -107,7 +112,7 @@ def _probe(settings: Settings) -> Iterator[Finding]:
         yield clock_finding("webtolearn clock", probe.server_time)
 
 
-WEBTOLEARN = Upstream("wtl", "webtolearn", "Europe/Warsaw", check_settings=Settings.webtolearn, probe=_probe)
+WEBTOLEARN = Upstream("wtl", "webtolearn", "Europe/Warsaw", origin=_origin, probe=_probe)
 
 COURSES = Flow(
     stream="wtl/courses",

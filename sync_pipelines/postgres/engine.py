@@ -43,7 +43,9 @@ def describe(error: exc.DBAPIError) -> str:
     if not isinstance(original, PsycopgError) or original.sqlstate is None:
         return type(original).__name__
     constraint = f", constraint {original.diag.constraint_name}" if original.diag.constraint_name else ""
-    return f"{type(original).__name__} ({original.sqlstate}{constraint})"
+    # Class 22, "data exception", quotes the offending value; a detail line may quote the whole row.
+    said = "" if original.sqlstate.startswith("22") else f": {original.diag.message_primary}"
+    return f"{type(original).__name__} ({original.sqlstate}{constraint}){said}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Database:
         self.engine = sa.create_engine(
             self.url,
             poolclass=sa.NullPool,
+            hide_parameters=True,
             connect_args={"connect_timeout": 10, "application_name": application_name},
         ).execution_options(schema_translate_map=self.schemas)
 
@@ -112,6 +115,7 @@ def _translated() -> Generator[None, None, None]:
     try:
         yield
     except (exc.OperationalError, exc.InterfaceError) as error:
-        raise DatabaseUnavailable(f"the database stopped answering: {describe(error)}") from error
+        raise DatabaseUnavailable(f"the database stopped answering: {describe(error)}") from None
     except exc.DBAPIError as error:
-        raise DatabaseError(f"the database refused a statement: {describe(error)}") from error
+        # Not "from error": its text may quote rows, and whoever shows our error shows its cause too.
+        raise DatabaseError(f"the database refused a statement: {describe(error)}") from None

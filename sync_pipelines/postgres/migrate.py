@@ -59,7 +59,7 @@ def upgrade(database: Database) -> SchemaStatus:
             raise DatabaseError(
                 f"cannot migrate {database}: {describe(error)}; the role needs CREATE on the database, "
                 "or the schemas made for it"
-            ) from error
+            ) from None
     return before
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import exc
 
 from sync_pipelines.core import Binding, ExternalKey, Reject, StateError, SyncReport
 from sync_pipelines.core.fingerprint import canonical_json
-from sync_pipelines.errors import DatabaseUnavailable, StreamBusy
+from sync_pipelines.errors import DatabaseUnavailable, OriginChanged, StreamBusy
 from sync_pipelines.postgres.engine import Session
 
 __all__ = ["PostgresStateStore"]
@@ -177,6 +177,29 @@ class PostgresStateStore:
         with self._session.transaction() as connection:
             for system, ids in _by_system(keys).items():
                 connection.execute(statement, {**_split(system), "ids": ids})
+
+    def claim(self, stream: str, origin: str) -> None:
+        """Note which upstream the stream is read from. Raises OriginChanged where it was another one.
+
+        Two platforms number their records alike: one read into the other's tables would rename every row.
+        """
+        with self._session.transaction() as connection:
+            known = connection.scalar(
+                sa.text(
+                    f"INSERT INTO {self._streams} AS s (stream, origin) VALUES (:stream, :origin) "
+                    "ON CONFLICT (stream) DO UPDATE SET origin = excluded.origin WHERE s.origin IS NULL "
+                    "RETURNING origin"
+                ),
+                {"stream": stream, "origin": origin},
+            ) or connection.scalar(
+                sa.text(f"SELECT origin FROM {self._streams} WHERE stream = :stream"), {"stream": stream}
+            )
+        if known != origin:
+            raise OriginChanged(
+                f"{stream} was filled from {known}, and the settings now name {origin}: use another database for it. "
+                "Only if the same platform moved: "
+                f"UPDATE {self._streams} SET origin = NULL WHERE stream = '{stream}'"
+            )
 
     def run_started(self, stream: str) -> None:
         self._set_stream(stream, last_started_at="now()")

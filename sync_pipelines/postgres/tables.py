@@ -75,6 +75,9 @@ streams = sa.Table(
     "streams",
     metadata,
     sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column(
+        "origin", sa.Text, comment="the upstream's host; a run from another one is refused until this is null"
+    ),
     sa.Column("checkpoint", JSONB),
     sa.Column("last_started_at", _time),
     sa.Column("last_complete_at", _time),

@@ -1,12 +1,13 @@
 """WebToLearn's flows from a real server into a real PostgreSQL."""
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from sync_pipelines.core import SyncReport
-from sync_pipelines.errors import AccessRefused, SourceUnavailable, SyncError
+from sync_pipelines.errors import AccessRefused, DatabaseError, OriginChanged, SourceUnavailable, SyncError
 from sync_pipelines.flows.registry import FLOWS
 from sync_pipelines.flows.runner import Runner
 from sync_pipelines.flows.webtolearn import COURSES, LESSON_CATALOG, USERS
@@ -208,6 +209,31 @@ def test_a_flow_brings_an_empty_database_up_to_date_first(
     monkeypatch.setenv("WTL_API_URL", serve(Platform.invented(courses=3)))
     monkeypatch.setenv("WTL_API_TOKEN", "sandbox-token")
     assert Runner(Settings.load()).run(COURSES).created == 3
+
+
+def test_another_platform_is_not_read_into_the_tables_of_the_first(
+    serve: Callable[[Any], str], sync_settings: Callable[..., Settings], query: Query
+) -> None:
+    """Both number their courses from 1: every course would be renamed."""
+    Runner(sync_settings(serve(courses({"id": "1", "name": "Fizyka"})))).run(COURSES)
+    query("UPDATE sync.streams SET origin = 'school.elms.pl'")
+    other = Runner(sync_settings(serve(courses({"id": "1", "name": "Kurs demonstracyjny"}))))
+    with pytest.raises(OriginChanged, match=r"school\.elms\.pl.*localhost"):
+        other.run(COURSES)
+    assert query("SELECT title FROM wtl.courses") == ["Fizyka"]
+    query("UPDATE sync.streams SET origin = NULL")
+    assert other.run(COURSES).updated == 1
+
+
+def test_a_statement_the_database_refuses_ends_the_run_without_quoting_a_row(
+    serve: Callable[[Any], str], sync_settings: Callable[..., Settings], query: Query
+) -> None:
+    query("ALTER TABLE wtl.users DROP COLUMN last_sync_at CASCADE")
+    runner = Runner(sync_settings(serve(Platform(users=[{"id": "1", "email": "anna.nowak@szkola.example"}]))))
+    with pytest.raises(DatabaseError, match="last_sync_at") as caught:
+        runner.run(USERS)
+    assert "nowak" not in "".join(traceback.format_exception(caught.value))
+    assert query("SELECT count(*) FROM sync.external_refs") == [0]
 
 
 def test_without_a_database_the_setting_is_named() -> None:

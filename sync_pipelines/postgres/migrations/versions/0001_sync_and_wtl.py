@@ -76,6 +76,9 @@ def _engine_state() -> None:
     op.create_table(
         "streams",
         sa.Column("stream", sa.Text, primary_key=True),
+        sa.Column(
+            "origin", sa.Text, comment="the upstream's host; a run from another one is refused until this is null"
+        ),
         sa.Column("checkpoint", JSONB),
         _time("last_started_at"),
         _time("last_complete_at"),
