@@ -196,8 +196,8 @@ class PostgresStateStore:
             )
         if known != origin:
             raise OriginChanged(
-                f"{stream} was filled from {known}, and the settings now name {origin}: use another database for it. "
-                "Only if the same platform moved: "
+                f"{stream} was filled from {known}, and the settings now name {origin}: use another database for "
+                "it. Only if the same platform moved: "
                 f"UPDATE {self._streams} SET origin = NULL WHERE stream = '{stream}'"
             )
 
