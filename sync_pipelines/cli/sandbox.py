@@ -40,10 +40,10 @@ def sandbox_app(courses: int, lessons: int, users: int, seed: int) -> tuple[Any,
 def command(port: int, courses: int, lessons: int, users: int, seed: int) -> int:
     """Serve a simulated WebToLearn on 127.0.0.1 until Ctrl-C."""
     app, token = sandbox_app(courses, lessons, users, seed)
-    from sync_pipelines.sandbox.server import bind, serve
+    from sync_pipelines.sandbox.server import listen, serve
 
     try:
-        sock = bind(port)
+        sock = listen(port)
     except OSError as error:
         raise SettingsError(f"port {port} is taken: choose another with --port") from error
     click.echo(f"WTL_API_URL=http://127.0.0.1:{sock.getsockname()[1]}/api/v1")

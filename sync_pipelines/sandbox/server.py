@@ -10,15 +10,19 @@ from typing import Any
 
 import uvicorn
 
-__all__ = ["bind", "serve", "serving"]
+__all__ = ["listen", "serve", "serving"]
 
 
-def bind(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
-    """A bound socket; port 0 takes any free one. Raises OSError where the port is taken."""
+def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
+    """A listening socket; port 0 takes any free one. Raises OSError where the port is taken.
+
+    A request sent before the server is up waits, and is not refused.
+    """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
+        sock.listen(128)
     except OSError:
         sock.close()
         raise
@@ -37,10 +41,8 @@ def serve(app: Any, sock: socket.socket) -> None:
 @contextmanager
 def serving(app: Any, port: int = 0) -> Generator[str, None, None]:
     """Serve in a thread meanwhile; gives the server's address, http://127.0.0.1:port."""
-    sock = bind(port)
+    sock = listen(port)
     server = _server(app)
-    # Listening before the thread starts: a request sent at once waits, and is not refused.
-    sock.listen(128)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True, name="sandbox")
     thread.start()
     try:
