@@ -116,6 +116,16 @@ def test_a_list_that_moves_once_is_read_again_and_is_whole() -> None:
     assert list(listing.rows) == numbered(30)[1:]
 
 
+def test_a_list_that_shrinks_at_its_end_is_read_again_too() -> None:
+    asked: list[int] = []
+    server = Server(numbered(30), MEANINGS["inclusive"], 10)
+    server.before_answer = lambda: server.rows.pop() if server.requests == 1 else None
+    listing = read_all(lambda a, b: asked.append(a) or server.get(a, b), row_id)
+    assert listing.complete
+    assert list(listing.rows) == numbered(29)
+    assert asked.count(0) == 2
+
+
 def test_a_list_that_never_rests_comes_back_as_incomplete_with_the_reason() -> None:
     server = Server(numbered(500), MEANINGS["inclusive"], 10)
     server.before_answer = lambda: server.rows.pop(0)

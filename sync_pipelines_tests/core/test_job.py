@@ -325,6 +325,16 @@ def test_a_second_run_of_a_stream_is_kept_out() -> None:
     assert workshop.titles() == {}
 
 
+def test_trouble_of_the_whole_run_is_not_held_against_a_record(workshop: Workshop) -> None:
+    class LooksUp(TitleMapper):
+        def map(self, key: ExternalKey, payload: Payload[str]) -> Projection:
+            raise SourceUnavailable("the look-up did not answer")
+
+    with pytest.raises(SourceUnavailable):
+        workshop.sync([record("1", "Fizyka")], mapper=LooksUp())
+    assert workshop.rejects() == {}
+
+
 def test_a_defect_of_the_mapper_is_not_taken_for_a_bad_record(workshop: Workshop) -> None:
     class Broken(TitleMapper):
         def map(self, key: ExternalKey, payload: Payload[str]) -> Projection:

@@ -1,4 +1,5 @@
 import pytest
+import sqlalchemy as sa
 
 from sync_pipelines.errors import DatabaseUnavailable, SettingsError
 from sync_pipelines.postgres.engine import Database, driver_url
@@ -36,9 +37,13 @@ def test_a_server_that_does_not_answer_is_named_without_the_password(url: str) -
     assert "\n" not in str(caught.value)
 
 
-def test_a_lost_connection_is_transient(database: Database) -> None:
-    import sqlalchemy as sa
+def test_the_drivers_own_error_does_not_hold_the_values(database: Database) -> None:
+    with database.session() as session, pytest.raises(sa.exc.DBAPIError) as caught:
+        session.connection.execute(sa.text("SELECT * FROM nothing WHERE email = :email"), {"email": "hunter22"})
+    assert "hunter22" not in str(caught.value)
 
+
+def test_a_lost_connection_is_transient(database: Database) -> None:
     with database.session() as session, database.session() as other:
         pid = session.connection.scalar(sa.text("SELECT pg_backend_pid()"))
         session.connection.rollback()

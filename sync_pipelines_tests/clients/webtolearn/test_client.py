@@ -111,6 +111,12 @@ def test_half_an_answer_is_asked_for_again_and_never_taken_for_an_empty_list(
         assert wtl.courses().complete
 
 
+def test_a_login_page_is_called_by_its_name(serve: Serve) -> None:
+    page = Response(b"<!doctype html><title>Log in</title>", media_type="text/html")
+    with client(serve(answering(page))) as wtl, pytest.raises(SourceUnavailable, match="web page instead of data"):
+        wtl.courses()
+
+
 def test_201_with_a_body_is_an_answer(serve: Serve) -> None:
     with client(serve(answering(listed(b"[]", status_code=201)))) as wtl:
         assert wtl.courses().complete
