@@ -1,5 +1,6 @@
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from sync_pipelines.errors import DatabaseUnavailable, SettingsError
 from sync_pipelines.postgres.engine import Database, driver_url
@@ -38,7 +39,7 @@ def test_a_server_that_does_not_answer_is_named_without_the_password(url: str) -
 
 
 def test_the_drivers_own_error_does_not_hold_the_values(database: Database) -> None:
-    with database.session() as session, pytest.raises(sa.exc.DBAPIError) as caught:
+    with database.session() as session, pytest.raises(DBAPIError) as caught:
         session.connection.execute(sa.text("SELECT * FROM nothing WHERE email = :email"), {"email": "hunter22"})
     assert "hunter22" not in str(caught.value)
 
