@@ -7,7 +7,7 @@ rows, bindings, rejects and the checkpoint that covers them.
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 from sync_pipelines.core.plan import BatchPlan, plan_batch
@@ -113,13 +113,13 @@ class SyncJob(Generic[D]):
                 except DatabaseUnavailable:
                     raise
                 except SyncError as error:
-                    tally.error(str(error))
+                    tally.ended_by = str(error)
                     self.store.run_ended(self.stream, self.report(tally))
                     raise
                 self.store.run_ended(self.stream, self.report(tally))
         except SyncError as error:
-            report = self.report(tally)
-            error.report = report if report.errors else replace(report, errors=(str(error),))
+            tally.ended_by = str(error)
+            error.report = self.report(tally)
             raise
         return self.report(tally)
 
@@ -152,9 +152,8 @@ class _Run(Generic[D]):
         self._write()
         self._tally.complete = coverage.complete
         if not coverage.complete:
-            self._tally.error(
-                f"incomplete: {coverage.reason or 'the source does not prove that this is everything'}"
-            )
+            reason = coverage.reason or "the source does not prove that this is everything"
+            self._tally.ended_by = f"incomplete: {reason}"
         self._job.logger.progress(self._job.report(self._tally))
 
     def _read(self, fetch: Generator[Item[D], None, Coverage]) -> Coverage:

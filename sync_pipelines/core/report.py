@@ -16,7 +16,8 @@ class SyncReport:
     """What a run did. `fetched == created + updated + skipped + failed`; `deleted` counts apart.
 
     `duration_ms` is wall time. `complete` is true when the read provably held everything there is.
-    `errors` are sentences without personal data: the first refused records, and what ended the run.
+    `errors` are sentences without personal data: the first refused records, and last what ended the run or
+    kept it from being complete.
     """
 
     stream: str
@@ -49,7 +50,7 @@ class SyncReport:
 
 @dataclass(slots=True)
 class Tally:
-    """The counters of a run under way."""
+    """The counters of a run under way. `ended_by` says why it is not complete, once that is known."""
 
     stream: str
     partition: str | None = None
@@ -60,6 +61,7 @@ class Tally:
     restored: int = 0
     failed: int = 0
     complete: bool = False
+    ended_by: str | None = None
     _errors: list[str] = field(default_factory=list[str])
     _more_errors: int = 0
     _started: float = field(default_factory=time.monotonic)
@@ -74,6 +76,7 @@ class Tally:
     def report(self, *, requests: int = 0, retries: int = 0) -> SyncReport:
         """The counters as they stand now."""
         more = (f"… and {self._more_errors} more",) if self._more_errors else ()
+        ended = (self.ended_by,) if self.ended_by else ()
         return SyncReport(
             stream=self.stream,
             partition=self.partition,
@@ -88,5 +91,5 @@ class Tally:
             requests=requests,
             retries=retries,
             duration_ms=round((time.monotonic() - self._started) * 1000),
-            errors=(*self._errors, *more),
+            errors=(*self._errors, *more, *ended),
         )

@@ -250,6 +250,15 @@ def test_a_failed_read_raises_and_what_was_read_before_is_kept(workshop: Worksho
     assert workshop.titles() == {"1": "Fizyka"}
 
 
+def test_what_ended_a_run_is_the_last_thing_its_report_says_however_much_went_wrong(workshop: Workshop) -> None:
+    bad = [record(str(i), "forbidden") for i in range(40)]
+    with pytest.raises(SourceUnavailable) as caught:
+        workshop.sync([*bad, SourceUnavailable("page 2 did not come")])
+    assert caught.value.report.errors[-2:] == ("… and 20 more", "page 2 did not come")
+    report = workshop.sync(bad, coverage=Coverage(complete=False, reason="rows moved"))
+    assert report.errors[-1] == "incomplete: rows moved"
+
+
 def test_a_source_that_proves_nothing_is_not_complete(workshop: Workshop) -> None:
     source = ListSource([record("1", "Fizyka")], coverage=None)
     report = workshop.sync([], source=source)
