@@ -53,7 +53,7 @@ def upgrade(database: Database) -> SchemaStatus:
                 if before.pending:
                     session.connection.execute(sa.text("SELECT pg_advisory_xact_lock(7320250901)"))
                     _create_schemas(session)
-                    _log.info("migrating the database from %s to %s", before.current, before.head)
+                    _log.info("migrating the database from %s to %s", before.current or "empty", before.head)
                     command.upgrade(_config(session), "head")
         except exc.DBAPIError as error:
             raise DatabaseError(
