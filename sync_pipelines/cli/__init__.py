@@ -6,6 +6,7 @@ Exit status: 0 all flows ran complete; 1 one failed or was incomplete; 2 bad usa
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import signal
 import sys
@@ -61,6 +62,10 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # A console that cannot show a letter shows another; it does not end the run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         status = _cli.main(standalone_mode=False) or 0
     except click.ClickException as error:

@@ -13,6 +13,7 @@ from sync_pipelines.cli.dagster_ui import DagsterUi, free_port
 from sync_pipelines.cli.run import run_flows
 from sync_pipelines.cli.sandbox import platform_options, sandbox_app
 from sync_pipelines.cli.workplace import project_file, workplace
+from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.runner import open_database
 from sync_pipelines.settings import Settings
 
@@ -45,6 +46,7 @@ def command(once: bool, as_json: bool, port: int | None, courses: int, lessons: 
         settings = stack.enter_context(workplace(settings))
         if once:
             return run_flows(settings, "all", as_json=as_json)
+        _be_the_only_demo(settings, stack)
         _say("starting Dagster (10–40 s); meanwhile the first sync runs here")
         ui = stack.enter_context(_dagster_ui(free_port(range(port, port + 1) if port else range(3000, 3020))))
         run_flows(settings, "all", as_json=False)
@@ -57,6 +59,13 @@ def command(once: bool, as_json: bool, port: int | None, courses: int, lessons: 
             _say("stopping")
     _say("stopped; the data is kept")
     return 0
+
+
+def _be_the_only_demo(settings: Settings, stack: ExitStack) -> None:
+    """Two of Dagster's daemons on one database would both start every scheduled run."""
+    session = stack.enter_context(open_database(settings, "demo").session())
+    if not session.try_lock(f"sync-pipelines demo {settings.dagster_schema}"):
+        raise SettingsError("a demo is running on this database: stop it first, or set another SYNC_HOME")
 
 
 def _say(sentence: str) -> None:

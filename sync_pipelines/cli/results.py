@@ -27,7 +27,7 @@ def show(launched: Launched, *, as_json: bool) -> int:
     if as_json:
         flows = [{**report.to_dict(), "errors": [redact(e) for e in report.errors]} for report in launched.reports]
         said = {"success": launched.success, "run_id": launched.run_id, "flows": flows}
-        click.echo(json.dumps(said, ensure_ascii=False))
+        click.echo(json.dumps(said))
     else:
         _show_table(launched.reports)
     _show_errors(launched)

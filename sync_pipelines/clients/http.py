@@ -112,13 +112,13 @@ class Sender:
 
     def _send(self, path: str, params: Mapping[str, str]) -> Answer:
         self.requests += 1
-        where = f"{self._http.base_url.host}:{self._http.base_url.port or self._http.base_url.scheme}"
+        where = self._http.base_url.netloc.decode()
         try:
             answer = self._http.get(path.lstrip("/"), params=params)
         except httpx.TimeoutException as error:
             raise SourceUnavailable(f"no answer from {where} in time ({type(error).__name__})") from error
         except httpx.TransportError as error:
-            raise SourceUnavailable(f"cannot reach {where} ({type(error).__name__})") from error
+            raise SourceUnavailable(f"cannot reach {where}: {error or type(error).__name__}") from error
         except httpx.DecodingError as error:
             raise SourceUnavailable(f"the answer of {where} is damaged ({path})") from error
         except (httpx.InvalidURL, httpx.HTTPError) as error:

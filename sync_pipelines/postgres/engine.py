@@ -60,6 +60,12 @@ class Session:
         schema, _, table = name.partition(".")
         return f'"{self.schemas.get(schema, schema)}"."{table}"'
 
+    def try_lock(self, name: str) -> bool:
+        """Take the advisory lock of this name if nobody has it. It belongs to the connection, and goes with it."""
+        statement = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+        with self.transaction() as connection:
+            return bool(connection.scalar(statement, {"name": name}))
+
     @contextmanager
     def transaction(self) -> Generator[sa.Connection, None, None]:
         """The transaction under way, or one of its own; errors come out as ours."""

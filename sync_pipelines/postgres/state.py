@@ -36,9 +36,7 @@ class PostgresStateStore:
     def exclusive(self, stream: str) -> Generator[None, None, None]:
         """Hold the stream's advisory lock. It belongs to the connection: a killed run lets go of it at once."""
         name = {"name": f"sync-pipelines {self._session.schemas.get('sync')} {stream}"}
-        with self._session.transaction() as connection:
-            taken = connection.scalar(sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"), name)
-        if not taken:
+        if not self._session.try_lock(name["name"]):
             _log.info("%s: waiting for another run of this stream", stream)
             self._wait_for_lock(stream, name)
         try:

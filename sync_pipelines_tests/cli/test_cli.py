@@ -312,6 +312,8 @@ def test_the_demo_shows_a_succeeded_run_and_a_running_schedule_and_leaves_nothin
     assert schedules["schedulesOrError"]["results"] == [
         {"name": "wtl_every_15_minutes", "scheduleState": {"status": "RUNNING"}}
     ]
+    second = subprocess.run([*COMMAND, "demo"], env=clean_environment, capture_output=True, text=True, check=False)
+    assert "a demo is running" in one_clear_line(second, 2)
     started = descendants(process)
     assert started
     postmaster = int((tmp_path / "home" / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])

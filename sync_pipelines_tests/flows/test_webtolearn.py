@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from sync_pipelines.core import SyncReport
-from sync_pipelines.errors import AccessRefused, DatabaseError, OriginChanged, SourceUnavailable, SyncError
+from sync_pipelines.errors import (
+    AccessRefused,
+    DatabaseError,
+    DatabaseUnavailable,
+    OriginChanged,
+    SourceUnavailable,
+    SyncError,
+)
 from sync_pipelines.flows.registry import FLOWS
 from sync_pipelines.flows.runner import Runner
 from sync_pipelines.flows.webtolearn import COURSES, LESSON_CATALOG, USERS
@@ -223,6 +230,29 @@ def test_another_platform_is_not_read_into_the_tables_of_the_first(
     assert query("SELECT title FROM wtl.courses") == ["Fizyka"]
     query("UPDATE sync.streams SET origin = NULL")
     assert other.run(COURSES).updated == 1
+
+
+def test_a_database_that_goes_away_half_way_is_a_transient_failure_that_the_next_run_mends(
+    serve: Callable[[Any], str], sync_settings: Callable[..., Settings], query: Query
+) -> None:
+    class Saboteur:
+        def reading(self, stream: str, rows: int, total: int | None) -> None: ...
+
+        def writing(self, report: SyncReport) -> None:
+            if report.created == 2000:
+                query(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'sync-pipelines wtl/lesson_catalog'"
+                )
+
+    platform = Platform.invented(lessons=4500)
+    settings = sync_settings(serve(platform))
+    with pytest.raises(DatabaseUnavailable) as caught:
+        Runner(settings, Saboteur()).run(LESSON_CATALOG)
+    assert (caught.value.report.created, caught.value.report.complete) == (2000, False)
+    assert query("SELECT count(*) FROM wtl.lessons") == [2000]
+    report = Runner(settings).run(LESSON_CATALOG)
+    assert (report.created, report.skipped, report.complete) == (2500, 2000, True)
 
 
 def test_a_statement_the_database_refuses_ends_the_run_without_quoting_a_row(
