@@ -20,6 +20,7 @@ from sync_pipelines.errors import DatabaseUnavailable, SettingsError
 
 __all__ = ["embedded_postgres"]
 
+_CONFIG = "sync-pipelines.conf"
 _SETTINGS = """
 # Written by sync-pipelines. Connections are trusted, so only the owner may use the socket.
 unix_socket_permissions = 0700
@@ -41,6 +42,7 @@ def embedded_postgres(folder: Path) -> Generator[str, None, None]:
         folder.mkdir(parents=True, exist_ok=True)
         server = library.get_server(folder, start=False)
         with _between_processes(server):
+            _refuse_what_is_not_ours(folder)
             _forget_the_dead(folder)
             server.ensure_pgdata_inited()
             _configure(folder)
@@ -95,13 +97,21 @@ def _forget_the_dead(folder: Path) -> None:
             postmaster.unlink()
 
 
+def _refuse_what_is_not_ours(folder: Path) -> None:
+    """Our settings file is written when the folder is made, last of all; it is never made twice."""
+    if any(folder.iterdir()) and not (folder / _CONFIG).exists():
+        raise SettingsError(
+            f"{folder} is no database of ours, or was left half made: move it away, or set another SYNC_HOME"
+        )
+
+
 def _configure(folder: Path) -> None:
-    extra = folder / "sync-pipelines.conf"
+    extra = folder / _CONFIG
     if not extra.exists():
+        with (folder / "postgresql.conf").open("a") as main:
+            main.write(f"\ninclude_if_exists = '{_CONFIG}'\n")
         extra.write_text(_SETTINGS)
         extra.chmod(0o644)
-        with (folder / "postgresql.conf").open("a") as main:
-            main.write(f"\ninclude = '{extra.name}'\n")
 
 
 def _address(running: Any) -> str:

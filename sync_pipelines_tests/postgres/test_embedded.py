@@ -115,6 +115,14 @@ def test_a_path_with_blanks_is_refused_with_what_to_do(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_that_holds_something_else_is_left_alone(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "PG_VERSION").write_text("18")
+    with pytest.raises(SettingsError, match="move it away"), embedded_postgres(folder):
+        pass
+    assert [path.name for path in folder.iterdir()] == ["PG_VERSION"]
+
+
 def test_only_the_owner_may_use_the_socket(folder: Path) -> None:
     process = start(folder, "SHOW unix_socket_permissions")
     assert said(process) == ["0700"]
