@@ -49,7 +49,8 @@ def command(once: bool, as_json: bool, port: int | None, courses: int, lessons: 
         _be_the_only_demo(settings, stack)
         _say("starting Dagster (10–40 s); meanwhile the first sync runs here")
         ui = stack.enter_context(_dagster_ui(free_port(range(port, port + 1) if port else range(3000, 3020))))
-        run_flows(settings, "all", as_json=False)
+        if status := run_flows(settings, "all", as_json=False):
+            return status
         ui.wait_until_it_answers()
         _say(f"ready after {time.monotonic() - began:.0f} s")
         _show_where_to_look(ui, settings, sandbox, token)

