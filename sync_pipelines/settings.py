@@ -48,8 +48,8 @@ class Settings(BaseSettings):
                 for e in error.errors()
             ]
             raise SettingsError("; ".join(wrong)) from None
-        for secret in (settings.wtl_api_token,):
-            hide(secret.get_secret_value() if secret else None)
+        if settings.wtl_api_token is not None:
+            hide(settings.wtl_api_token.get_secret_value())
         return settings
 
     @field_validator("wtl_api_url", "dagster_webserver_url")
@@ -63,15 +63,6 @@ class Settings(BaseSettings):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("an address without user, password, ? or #")
         return value.strip().rstrip("/")
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(
-            ("postgresql://", "postgresql+", "postgres://")
-        ):
-            raise ValueError("not an address that begins with postgresql://")
-        return value
 
     @property
     def schemas(self) -> dict[str, str]:

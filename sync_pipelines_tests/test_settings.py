@@ -35,7 +35,6 @@ def test_secrets_hide_in_every_rendering(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         ("WTL_API_URL", "elms.pl/api/v1"),
         ("WTL_API_URL", "https://user:hunter22@elms.pl/api/v1"),
-        ("SYNC_DATABASE_URL", "mysql://u:hunter22@h/d"),
         ("SYNC_SCHEMA", 'x"; DROP TABLE hunter22'),
     ],
 )

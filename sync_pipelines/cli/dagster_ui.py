@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import httpx
 
@@ -74,15 +74,18 @@ class DagsterUi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Interrupt it, which takes it 5–7 s; end by force what is left after 20 s."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
-            try:
+        try:
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
                 self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(5)
-        if os.name == "posix":
-            _kill_group(self._process.pid)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            # Also when a second Ctrl-C cuts the waiting short.
+            self._process.kill()
+            if os.name == "posix":
+                _kill_group(self._process.pid)
+            self._process.wait(5)
 
     def wait_until_it_answers(self, *, seconds: float = 240) -> None:
         """Wait for the first page. Raises SyncError when Dagster ends instead, or takes longer."""
@@ -100,7 +103,7 @@ class DagsterUi:
             time.sleep(0.2)
         raise SyncError(f"Dagster did not start within {seconds:.0f} s: see {self.log}")
 
-    def wait_until_it_ends(self) -> int:
+    def wait_until_it_ends(self) -> NoReturn:
         """Wait for Dagster to end by itself, which is a failure. Ctrl-C interrupts the wait."""
         while self._process.poll() is None:
             time.sleep(0.5)

@@ -26,7 +26,7 @@ def command(upstream: str, as_json: bool) -> int:
     """
     settings = Settings.load()
     for flow in flows_of(upstream):
-        flow.upstream.origin(settings)
+        flow.upstream.require_settings(settings)
     with workplace(settings) as settings:
         return run_flows(settings, upstream, as_json=as_json)
 

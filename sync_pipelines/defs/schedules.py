@@ -22,7 +22,7 @@ def _every_15_minutes(upstream: Upstream) -> dg.ScheduleDefinition:
     )
     def schedule() -> dg.RunRequest | dg.SkipReason:
         try:
-            upstream.origin(Settings.load())
+            upstream.require_settings(Settings.load())
         except SettingsError as error:
             return dg.SkipReason(str(error))
         return dg.RunRequest()

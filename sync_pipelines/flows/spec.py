@@ -51,6 +51,10 @@ class Upstream:
     origin: Callable[[Settings], str]
     probe: Callable[[Settings], Iterator[Finding]]
 
+    def require_settings(self, settings: Settings) -> None:
+        """Raise SettingsError where it is not set up."""
+        self.origin(settings)
+
 
 @dataclass(frozen=True)
 class Flow:

@@ -16,6 +16,8 @@ from sync_pipelines.log import hide, redact
 __all__ = ["Database", "Session", "describe", "driver_url"]
 
 _OLDEST = 14
+# SQLSTATE classes whose message names objects, rights and resources; the others' may quote a row.
+_ABOUT_THE_SERVER = {"08", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
 _URL_HINT = "check SYNC_DATABASE_URL"
 
 
@@ -43,8 +45,7 @@ def describe(error: exc.DBAPIError) -> str:
     if not isinstance(original, PsycopgError) or original.sqlstate is None:
         return type(original).__name__
     constraint = f", constraint {original.diag.constraint_name}" if original.diag.constraint_name else ""
-    # Class 22, "data exception", quotes the offending value; a detail line may quote the whole row.
-    said = "" if original.sqlstate.startswith("22") else f": {original.diag.message_primary}"
+    said = f": {original.diag.message_primary}" if original.sqlstate[:2] in _ABOUT_THE_SERVER else ""
     return f"{type(original).__name__} ({original.sqlstate}{constraint}){said}"
 
 

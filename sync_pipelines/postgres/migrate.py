@@ -11,10 +11,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import exc
 
-from sync_pipelines.errors import DatabaseError, SchemaError
-from sync_pipelines.postgres.engine import Database, Session, describe
+from sync_pipelines.errors import DatabaseError, DatabaseUnavailable, SchemaError
+from sync_pipelines.postgres.engine import Database, Session
 
 __all__ = ["SchemaStatus", "status", "upgrade"]
 
@@ -48,17 +47,19 @@ def upgrade(database: Database) -> SchemaStatus:
     """
     with database.session() as session:
         try:
-            with session.connection.begin():
+            with session.transaction() as connection:
                 before = _status(session)
                 if before.pending:
-                    session.connection.execute(sa.text("SELECT pg_advisory_xact_lock(7320250901)"))
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(7320250901)"))
                     _create_schemas(session)
                     _log.info("migrating the database from %s to %s", before.current or "empty", before.head)
                     command.upgrade(_config(session), "head")
-        except exc.DBAPIError as error:
+        except (DatabaseUnavailable, SchemaError):
+            raise
+        except DatabaseError as error:
             raise DatabaseError(
-                f"cannot migrate {database}: {describe(error)}; the role needs CREATE on the database, "
-                "or the schemas made for it"
+                f"cannot migrate {database}: {error}; the role needs CREATE on the database, or the schemas "
+                "made for it"
             ) from None
     return before
 

@@ -143,7 +143,7 @@ class PostgresStateStore:
             )
 
     def save_checkpoint(self, stream: str, token: str) -> None:
-        self._set_stream(stream, checkpoint="jsonb_build_object('token', CAST(:token AS text))", token=token)
+        self._set_stream(stream, {"checkpoint": "jsonb_build_object('token', CAST(:token AS text))"}, token=token)
 
     def save_rejects(self, rejects: Sequence[Reject]) -> None:
         statement = sa.text(
@@ -200,17 +200,16 @@ class PostgresStateStore:
             )
 
     def run_started(self, stream: str) -> None:
-        self._set_stream(stream, last_started_at="now()")
+        self._set_stream(stream, {"last_started_at": "now()"})
 
     def run_ended(self, stream: str, report: SyncReport) -> None:
         values = {"last_report": "CAST(:report AS jsonb)"}
         if report.complete:
             values["last_complete_at"] = "now()"
-        self._set_stream(stream, **values, report=json.dumps(report.to_dict()))
+        self._set_stream(stream, values, report=json.dumps(report.to_dict()))
 
-    def _set_stream(self, stream: str, **columns: str) -> None:
-        """Set columns of the stream's row to SQL expressions; a name that is no column is a parameter of them."""
-        parameters = {name: columns.pop(name) for name in ("token", "report") if name in columns}
+    def _set_stream(self, stream: str, columns: Mapping[str, str], **parameters: str) -> None:
+        """Set columns of the stream's row to SQL expressions, which may name the parameters."""
         names, values = ", ".join(columns), ", ".join(columns.values())
         assignments = ", ".join(f"{name} = excluded.{name}" for name in columns)
         with self._session.transaction() as connection:

@@ -2,7 +2,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from sync_pipelines.errors import DatabaseUnavailable, SettingsError
+from sync_pipelines.errors import DatabaseError, DatabaseUnavailable, SettingsError
 from sync_pipelines.postgres.engine import Database, driver_url
 
 
@@ -36,6 +36,29 @@ def test_a_server_that_does_not_answer_is_named_without_the_password(url: str) -
         pass
     assert "hunter22" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT CAST('hunter22' AS uuid)", "DO $$ BEGIN RAISE EXCEPTION 'row hunter22 is wrong'; END $$"],
+)
+def test_words_of_the_server_that_may_quote_a_row_are_left_out(database: Database, statement: str) -> None:
+    with (
+        database.session() as session,
+        pytest.raises(DatabaseError) as caught,
+        session.transaction() as connection,
+    ):
+        connection.execute(sa.text(statement))
+    assert "hunter22" not in str(caught.value)
+
+
+def test_words_of_the_server_about_itself_are_told(database: Database) -> None:
+    with (
+        database.session() as session,
+        pytest.raises(DatabaseError, match='relation "nothing" does not exist'),
+        session.transaction() as connection,
+    ):
+        connection.execute(sa.text("SELECT * FROM nothing"))
 
 
 def test_the_drivers_own_error_does_not_hold_the_values(database: Database) -> None:

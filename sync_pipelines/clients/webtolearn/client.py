@@ -167,7 +167,7 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def _json_list(answer: Answer) -> list[Any]:
-    if b"<" in answer.body[:1] or "html" in answer.headers.get("content-type", "").lower():
+    if answer.body.lstrip().startswith(b"<") or "html" in answer.headers.get("content-type", "").lower():
         raise SourceUnavailable(f"{answer.path} answered a web page instead of data (status {answer.status})")
     try:
         rows: object = json.loads(

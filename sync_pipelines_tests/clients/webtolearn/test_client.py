@@ -112,7 +112,7 @@ def test_half_an_answer_is_asked_for_again_and_never_taken_for_an_empty_list(
 
 
 def test_a_login_page_is_called_by_its_name(serve: Serve) -> None:
-    page = Response(b"<!doctype html><title>Log in</title>", media_type="text/html")
+    page = Response(b"\n <!doctype html><title>Log in</title>", media_type="application/json")
     with client(serve(answering(page))) as wtl, pytest.raises(SourceUnavailable, match="web page instead of data"):
         wtl.courses()
 
