@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test check fix lock
+.PHONY: help install demo test check fix lock bench bench-lock
 .DEFAULT_GOAL := help
 
 help: ## show these targets
@@ -12,12 +12,16 @@ demo: install ## PostgreSQL, a simulated WebToLearn and the Dagster UI; Ctrl-C s
 	@$(BIN)/sync-pipelines demo
 test: install ## all tests, against a real PostgreSQL and real sockets
 	@$(BIN)/python -m pytest $(ARGS)
+bench: install ## ours against dlt, the row-at-a-time design and the limits of this machine
+	@$(BIN)/python -m benchmarks $(ARGS)
 check: install ## linter, formatter and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
 fix: install ## what the linter and the formatter can mend by themselves
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 lock: install ## requirements.lock again, with the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile --quiet --upgrade --all-extras --universal --no-strip-extras --generate-hashes --python-version 3.11 --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+bench-lock: install
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --generate-hashes --python-version 3.11 --custom-compile-command 'make bench-lock' --output-file benchmarks/requirements.lock benchmarks/requirements.in
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python3 is older than 3.11: make PYTHON=python3.12 …")'

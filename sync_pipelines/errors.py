@@ -6,14 +6,17 @@ SyncError
 │   ├── SourceUnavailable     · transient: unreachable, timed out, 5xx, half an answer
 │   ├── RateLimited           · transient: the upstream's quota is used up
 │   ├── AccessRefused         · a person must look at the credentials or the licence
+│   ├── CheckpointExpired     · the upstream no longer knows the checkpoint: everything is read again
 │   └── UnexpectedAnswer      · the upstream does not keep its contract
 ├── MappingError              one record breaks a business rule
 ├── TargetError               one record the target cannot hold
 ├── StateError                one record's binding contradicts itself
+│   ├── GuardTripped          · more rows vanished at once than is believable: a person must approve
 │   ├── StreamBusy            · transient: another run of the stream is under way
 │   └── OriginChanged         · the stream's rows came from another upstream than the one now set
 └── DatabaseError             the database cannot do its work
     ├── DatabaseUnavailable   · transient: unreachable or restarting
+    ├── TransactionConflict   · transient: the server took back a transaction in favour of another's
     └── SchemaError           · its tables are not the ones this version knows
 
 `transient` says whether a rerun may help; unknown means no. `ends_run` says whether the run stops
@@ -24,8 +27,10 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AccessRefused",
+    "CheckpointExpired",
     "DatabaseError",
     "DatabaseUnavailable",
+    "GuardTripped",
     "MappingError",
     "OriginChanged",
     "RateLimited",
@@ -37,6 +42,7 @@ __all__ = [
     "StreamBusy",
     "SyncError",
     "TargetError",
+    "TransactionConflict",
     "UnexpectedAnswer",
 ]
 
@@ -92,6 +98,12 @@ class UnexpectedAnswer(SourceError):
     ends_run = True
 
 
+class CheckpointExpired(SourceError):
+    """Raised by `fetch` for a `since` that the upstream refuses; the run then reads from the beginning."""
+
+    ends_run = True
+
+
 class MappingError(SyncError):
     """A record is well-formed and still not acceptable by our business rules."""
 
@@ -108,6 +120,12 @@ class StateError(SyncError):
     """What is remembered about this record is inconsistent; it is left as it is for a person to look at."""
 
     ends_run = False
+
+
+class GuardTripped(StateError):
+    """A complete read lacks so many rows that the upstream is more likely wrong; none of them was marked."""
+
+    ends_run = True
 
 
 class StreamBusy(StateError):
@@ -129,6 +147,12 @@ class DatabaseError(SyncError):
 
 class DatabaseUnavailable(DatabaseError):
     """No connection, or the connection was lost."""
+
+    transient = True
+
+
+class TransactionConflict(DatabaseError):
+    """A deadlock or serialization failure: nothing of the transaction was kept, and it may simply be repeated."""
 
     transient = True
 

@@ -27,6 +27,7 @@ def test_only_what_may_heal_by_itself_is_transient() -> None:
         "RateLimited",
         "StreamBusy",
         "DatabaseUnavailable",
+        "TransactionConflict",
     }
 
 

@@ -1,14 +1,16 @@
 """The one-way sync engine: Source → Mapper → Target + StateStore. Standard library only; knows no upstream,
 no database and no orchestrator."""
 
+from sync_pipelines.core.checkpoints import Cursor, MonotonicId, UpdatedAt
 from sync_pipelines.core.fingerprint import fingerprint
 from sync_pipelines.core.job import SilentLogger, SyncJob
 from sync_pipelines.core.memory import MemoryStateStore, MemoryTarget
-from sync_pipelines.core.ports import BulkTarget, Mapper, Metered, Source, StateStore, SyncLogger, Target
+from sync_pipelines.core.ports import BulkTarget, Deleting, Mapper, Metered, Source, StateStore, SyncLogger, Target
 from sync_pipelines.core.records import (
     Binding,
     Change,
     Coverage,
+    Difference,
     ExternalKey,
     Fetch,
     Mark,
@@ -29,6 +31,9 @@ __all__ = [
     "BulkTarget",
     "Change",
     "Coverage",
+    "Cursor",
+    "Deleting",
+    "Difference",
     "ExternalKey",
     "Fetch",
     "Mapper",
@@ -37,6 +42,7 @@ __all__ = [
     "MemoryStateStore",
     "MemoryTarget",
     "Metered",
+    "MonotonicId",
     "Outcome",
     "Payload",
     "Projection",
@@ -55,6 +61,7 @@ __all__ = [
     "Target",
     "TargetError",
     "Unreadable",
+    "UpdatedAt",
     "Written",
     "fingerprint",
 ]

@@ -8,10 +8,21 @@ import itertools
 import threading
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sync_pipelines.core.records import Binding, Change, ExternalKey, Outcome, Projection, Reject, Written
+from sync_pipelines.core.ports import BulkTarget
+from sync_pipelines.core.records import (
+    Binding,
+    Change,
+    Difference,
+    ExternalKey,
+    Outcome,
+    Projection,
+    Reject,
+    Written,
+)
 from sync_pipelines.core.report import SyncReport
 from sync_pipelines.errors import StateError, StreamBusy, TargetError
 
@@ -19,10 +30,14 @@ __all__ = ["MemoryStateStore", "MemoryTarget"]
 
 
 class MemoryTarget:
-    """Rows by id in `rows`. With a `store`, both change together inside the store's transactions."""
+    """Rows by id in `rows`, and which of them are `vanished`.
+
+    With a `store`, both change together inside the store's transactions.
+    """
 
     def __init__(self, store: MemoryStateStore | None = None) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
+        self.vanished: set[str] = set()
         self._ids = itertools.count(1)
         if store is not None:
             store.enlist(self)
@@ -42,12 +57,29 @@ class MemoryTarget:
             return Written(internal_id, Outcome.CREATED)
         internal_id = change.binding.internal_id
         row = self.rows[internal_id]
-        same = row == {**row, **fields} and change.binding.remote_deleted_at is None
+        same = row == {**row, **fields} and internal_id not in self.vanished
         row.update(fields)
+        self.vanished.discard(internal_id)
         return Written(internal_id, Outcome.UNCHANGED if same else Outcome.UPDATED)
 
     def alive(self, internal_ids: Collection[str]) -> Collection[str]:
         return self.rows.keys() & set(internal_ids)
+
+    def vanish_many(self, bindings: Sequence[Binding]) -> Sequence[TargetError | None]:
+        self.vanished.update(b.internal_id for b in bindings if b.internal_id in self.rows)
+        return [None] * len(bindings)
+
+    def preview(self, changes: Sequence[Change]) -> Sequence[Difference | None]:
+        return [self._preview(change) for change in changes]
+
+    def _preview(self, change: Change) -> Difference | None:
+        row = self.rows[change.binding.internal_id] if change.binding else {}
+        fields = {n: (row.get(n), v) for n, v in change.projection.fields.items() if row.get(n) != v}
+        if change.binding is None:
+            return Difference(change.key, "created", fields)
+        if change.binding.internal_id in self.vanished:
+            return Difference(change.key, "restored", fields)
+        return Difference(change.key, "updated", fields) if fields else None
 
 
 class MemoryStateStore:
@@ -78,13 +110,14 @@ class MemoryStateStore:
 
     @contextmanager
     def transaction(self) -> Generator[None, None, None]:
-        before = copy.deepcopy((self.bindings, self.checkpoints, self.rejects, [t.rows for t in self._targets]))
+        rows = [(copy.deepcopy(t.rows), set(t.vanished)) for t in self._targets]
+        before = dict(self.bindings), dict(self.checkpoints), dict(self.rejects)
         try:
             yield
         except BaseException:
-            self.bindings, self.checkpoints, self.rejects, rows = before
-            for target, old in zip(self._targets, rows, strict=True):
-                target.rows = old
+            self.bindings, self.checkpoints, self.rejects = before
+            for target, (old, vanished) in zip(self._targets, rows, strict=True):
+                target.rows, target.vanished = old, vanished
             raise
 
     def get_binding(self, key: ExternalKey) -> Binding | None:
@@ -96,6 +129,14 @@ class MemoryStateStore:
     def iter_bindings(self, system: str) -> Iterator[Binding]:
         return iter([binding for key, binding in self.bindings.items() if key.system == system])
 
+    def iter_versions(self, system: str, target: BulkTarget) -> Iterator[Sequence[tuple[str, str | None]]]:
+        known = [b for b in self.iter_bindings(system) if b.remote_deleted_at is None]
+        alive = target.alive({b.internal_id for b in known})
+        yield [(b.key.key, b.version) for b in known if b.internal_id in alive]
+
+    def count_bindings(self, system: str) -> int:
+        return sum(b.remote_deleted_at is None for b in self.iter_bindings(system))
+
     def validate_binding(self, binding: Binding) -> None:
         if not binding.internal_id:
             raise StateError("the binding has no internal id")
@@ -103,8 +144,12 @@ class MemoryStateStore:
     def bind(self, key: ExternalKey, internal_id: str, version: str | None) -> None:
         self.bind_many([Binding(key, internal_id, version)])
 
-    def bind_many(self, bindings: Sequence[Binding]) -> None:
+    def bind_many(self, bindings: Sequence[Binding], *, new: bool = False) -> None:
         self.bindings.update({binding.key: binding for binding in bindings})
+
+    def mark_vanished(self, keys: Sequence[ExternalKey]) -> None:
+        now = datetime.now(UTC)
+        self.bindings.update({key: replace(self.bindings[key], remote_deleted_at=now) for key in keys})
 
     def get_checkpoint(self, stream: str) -> str | None:
         return self.checkpoints.get(stream)
@@ -118,6 +163,9 @@ class MemoryStateStore:
     def resolve_rejects(self, keys: Sequence[ExternalKey]) -> None:
         for key in keys:
             self.rejects.pop(key, None)
+
+    def open_rejects(self, system: str) -> Iterator[ExternalKey]:
+        return iter([key for key in self.rejects if key.system == system])
 
     def run_started(self, stream: str) -> None:
         self.reports.pop(stream, None)

@@ -31,7 +31,7 @@ class BatchPlan:
 
 
 def stored_version(mapper: Mapper[Any], version: str | None) -> str | None:
-    """The version a binding keeps: the record's and the mapper's, so that a new mapping rewrites everything."""
+    """A version as it is kept: with the mapper's, so that a new mapping looks at everything again."""
     return None if version is None else f"{getattr(mapper, 'version', '1')}:{version}"
 
 

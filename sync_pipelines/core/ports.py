@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from sync_pipelines.core.records import (
     Binding,
     Change,
+    Difference,
     ExternalKey,
     Fetch,
     Payload,
@@ -23,7 +24,7 @@ from sync_pipelines.core.records import (
 from sync_pipelines.core.report import SyncReport
 from sync_pipelines.errors import SyncError, TargetError
 
-__all__ = ["BulkTarget", "Mapper", "Metered", "Source", "StateStore", "SyncLogger", "Target"]
+__all__ = ["BulkTarget", "Deleting", "Mapper", "Metered", "Source", "StateStore", "SyncLogger", "Target"]
 
 D = TypeVar("D")
 
@@ -36,7 +37,8 @@ class Source(Protocol[D]):
 
         A source without change markers ignores `since` and yields everything. Between records it may yield
         `Unreadable` rows and `Mark`s; a generator returns its `Coverage`. Raises SourceError when the read
-        fails: a read that failed is not a read that found nothing.
+        fails: a read that failed is not a read that found nothing. Raises CheckpointExpired where the upstream
+        no longer knows `since`: the engine then asks for everything.
         """
         ...
 
@@ -87,8 +89,17 @@ class Target(Protocol):
         ...
 
 
+@runtime_checkable
+class Deleting(Protocol):
+    """What a simple Target may also do: act on a record that vanished upstream."""
+
+    def delete(self, key: ExternalKey, binding: Binding) -> None:
+        """Archive or delete the row; one that is gone already is fine. Raises TargetError: it stays bound."""
+        ...
+
+
 class BulkTarget(Protocol):
-    """Holds the rows; the fast kind, which takes a batch at a time."""
+    """Holds the rows; the fast kind, which takes a batch at a time. A batch holds a key once."""
 
     def validate(self, key: ExternalKey, projection: Projection) -> None:
         """Raise TargetError when no row can hold this projection."""
@@ -103,6 +114,17 @@ class BulkTarget(Protocol):
 
     def alive(self, internal_ids: Collection[str]) -> Collection[str]:
         """Which of these rows still exist."""
+        ...
+
+    def vanish_many(self, bindings: Sequence[Binding]) -> Sequence[TargetError | None]:
+        """Mark the rows of records that vanished upstream, and say for each, in order, why not where it failed.
+
+        The row and everything that refers to it stay. One that is gone already is fine.
+        """
+        ...
+
+    def preview(self, changes: Sequence[Change]) -> Sequence[Difference | TargetError | None]:
+        """What `upsert_many` would do to each row, writing nothing; None where it would touch nothing."""
         ...
 
 
@@ -129,6 +151,17 @@ class StateStore(Protocol):
         """Every binding of a system, those of vanished records included."""
         ...
 
+    def iter_versions(self, system: str, target: BulkTarget) -> Iterator[Sequence[tuple[str, str | None]]]:
+        """Key and version of the records that are bound, not vanished, and whose row is alive in `target`.
+
+        Many at a time: it is what a run of a million records begins with.
+        """
+        ...
+
+    def count_bindings(self, system: str) -> int:
+        """How many of a system's bindings are not vanished."""
+        ...
+
     def validate_binding(self, binding: Binding) -> None:
         """Raise StateError when the binding contradicts itself."""
         ...
@@ -137,8 +170,15 @@ class StateStore(Protocol):
         """Remember that `key` is the row `internal_id`, which now holds `version`."""
         ...
 
-    def bind_many(self, bindings: Sequence[Binding]) -> None:
-        """`bind` for a batch."""
+    def bind_many(self, bindings: Sequence[Binding], *, new: bool = False) -> None:
+        """`bind` for a batch, each key once. A vanished key that is bound again is no longer vanished.
+
+        `new` is a hint: none of these keys had a binding when the run looked.
+        """
+        ...
+
+    def mark_vanished(self, keys: Sequence[ExternalKey]) -> None:
+        """These keys are missing upstream since now. Their bindings stay."""
         ...
 
     def get_checkpoint(self, stream: str) -> str | None:
@@ -154,7 +194,11 @@ class StateStore(Protocol):
         ...
 
     def resolve_rejects(self, keys: Sequence[ExternalKey]) -> None:
-        """These keys were written well: their open rejects are settled."""
+        """These keys were written well, or are gone upstream: their open rejects are settled."""
+        ...
+
+    def open_rejects(self, system: str) -> Iterator[ExternalKey]:
+        """The keys of a system's refused records that are not settled yet."""
         ...
 
     def run_started(self, stream: str) -> None:

@@ -5,7 +5,8 @@ Plain frozen data. Nothing here knows an upstream, a database or an orchestrator
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+import json
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +18,7 @@ __all__ = [
     "Binding",
     "Change",
     "Coverage",
+    "Difference",
     "ExternalKey",
     "Fetch",
     "Mark",
@@ -31,6 +33,8 @@ __all__ = [
 ]
 
 D = TypeVar("D")
+
+_STAND_IN = "unidentified:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,17 @@ class ExternalKey:
     @classmethod
     def unidentified(cls, system: str, data: object) -> ExternalKey:
         """The stable stand-in for a row that carries no usable id, so that it can be kept and counted."""
-        return cls(system, f"unidentified:{fingerprint(data)}")
+        return cls(system, f"{_STAND_IN}{fingerprint(data)}")
+
+    @classmethod
+    def composite(cls, system: str, *parts: str) -> ExternalKey:
+        """A key of several parts, as a JSON array: ("a-b", "c") and ("a", "b-c") stay apart."""
+        return cls(system, json.dumps(parts, ensure_ascii=False, separators=(",", ":")))
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether it was made by `unidentified`."""
+        return self.key.startswith(_STAND_IN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +123,32 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a fetch returns at its end: whether it provably gave everything, or why not."""
+    """What a fetch returns at its end: whether it provably gave everything it was asked for, or why not.
+
+    Absence means something only after a complete read of everything: `snapshot_of` names the systems whose
+    every record was read, so that what is bound and was not among them has vanished. `within` narrows that to
+    a part of the keys (one course's, one school class's). A read of changes leaves both empty.
+    """
 
     complete: bool
     reason: str | None = None
+    snapshot_of: tuple[str, ...] = ()
+    within: Callable[[ExternalKey], bool] | None = None
+
+    @classmethod
+    def snapshot(cls, *systems: str, within: Callable[[ExternalKey], bool] | None = None) -> Coverage:
+        """A complete read of everything these systems hold."""
+        return cls(complete=True, snapshot_of=systems, within=within)
+
+    @classmethod
+    def changes(cls) -> Coverage:
+        """A complete read of what changed: what was not in it says nothing."""
+        return cls(complete=True)
+
+    @classmethod
+    def partial(cls, reason: str) -> Coverage:
+        """A read that may have missed something."""
+        return cls(complete=False, reason=reason)
 
 
 #: What `Source.fetch` gives: a generator whose return value is its `Coverage`, or any iterable of
@@ -165,3 +201,15 @@ class Reject:
     stage: Stage
     error: str
     payload: object
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a planned write would do to one row: "created", "updated", "restored" or "vanished".
+
+    `fields` has old and new value of each field that would change; a new row's old values are None.
+    """
+
+    key: ExternalKey
+    change: str
+    fields: Mapping[str, tuple[Any, Any]]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from sync_pipelines.core.records import Difference
 
 __all__ = ["SyncReport", "Tally"]
 
 _KEPT_ERRORS = 20
+_KEPT_DIFFERENCES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,8 @@ class SyncReport:
 
     `duration_ms` is wall time. `complete` is true when the read provably held everything there is.
     `errors` are sentences without personal data: the first refused records, and last what ended the run or
-    kept it from being complete.
+    kept it from being complete. `differences` are what a plan would change, the first of them; they hold the
+    records' values, and are not among what `to_dict` gives.
     """
 
     stream: str
@@ -34,15 +38,17 @@ class SyncReport:
     retries: int = 0
     duration_ms: int = 0
     errors: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON-ready data; the keys are the field names."""
-        return {**asdict(self), "errors": list(self.errors)}
+        """The counters as JSON-ready data; the keys are the field names."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "differences"}
+        return {**values, "errors": list(self.errors)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SyncReport:
         """The inverse of `to_dict`; unknown keys are ignored."""
-        known = {f.name for f in fields(cls)}
+        known = {f.name for f in fields(cls)} - {"differences"}
         kept: dict[str, Any] = {name: value for name, value in data.items() if name in known}
         kept["errors"] = tuple(kept.get("errors", ()))
         return cls(**kept)
@@ -64,6 +70,7 @@ class Tally:
     ended_by: str | None = None
     _errors: list[str] = field(default_factory=list[str])
     _more_errors: int = 0
+    _differences: list[Difference] = field(default_factory=list[Difference])
     _started: float = field(default_factory=time.monotonic)
 
     def error(self, sentence: str) -> None:
@@ -72,6 +79,11 @@ class Tally:
             self._errors.append(sentence)
         else:
             self._more_errors += 1
+
+    def difference(self, difference: Difference) -> None:
+        """Keep a sample of what would change."""
+        if len(self._differences) < _KEPT_DIFFERENCES:
+            self._differences.append(difference)
 
     def report(self, *, requests: int = 0, retries: int = 0) -> SyncReport:
         """The counters as they stand now."""
@@ -92,4 +104,5 @@ class Tally:
             retries=retries,
             duration_ms=round((time.monotonic() - self._started) * 1000),
             errors=(*self._errors, *more, *ended),
+            differences=tuple(self._differences),
         )

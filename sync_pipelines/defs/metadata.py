@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from sync_pipelines.core import SyncReport
-from sync_pipelines.postgres.tables import TableSpec
+from sync_pipelines.postgres.spec import TableSpec
 
 __all__ = ["definition_metadata", "report_from_metadata", "report_metadata"]
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sync_pipelines.core import Mapper, Source
-from sync_pipelines.postgres.tables import TableSpec
+from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
 
 __all__ = ["Finding", "Flow", "OnRead", "Upstream", "clock_finding"]

@@ -21,7 +21,7 @@ from sync_pipelines.core import (
 )
 from sync_pipelines.flows.spec import Finding, Flow, OnRead, Upstream, clock_finding
 from sync_pipelines.postgres import tables
-from sync_pipelines.postgres.tables import TableSpec
+from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
 
 __all__ = ["COURSES", "LESSON_CATALOG", "USERS", "WEBTOLEARN"]
@@ -122,7 +122,7 @@ COURSES = Flow(
         "The sync owns `title`; `description` and `status` are people's. A course that vanishes upstream is "
         "never deleted here."
     ),
-    table=TableSpec(tables.courses, natural_key=("wtl_course_id",), owned=("title",)),
+    table=TableSpec(tables.courses, natural_key=("wtl_course_id",), owned=("title",), adopt=True),
     view="wtl.courses_current",
     mapper=_RecordMapper[Course](
         "wtl.courses", "title", lambda course: {"wtl_course_id": course.id, "title": course.title}
@@ -138,7 +138,9 @@ LESSON_CATALOG = Flow(
         "The sync owns `title`. Which lesson belongs to which course is people's own mapping "
         "(`wtl.course_lessons`); no sync writes it."
     ),
-    table=TableSpec(tables.lessons, natural_key=("wtl_lesson_id",), owned=("title",), initial=("order_number",)),
+    table=TableSpec(
+        tables.lessons, natural_key=("wtl_lesson_id",), owned=("title",), initial=("order_number",), adopt=True
+    ),
     view="wtl.lessons_current",
     mapper=_RecordMapper[Lesson]("wtl.lessons", "title", _lesson_columns),
     open_source=_source("lesson", lambda client, on_read: client.lessons(on_read)),
@@ -152,7 +154,7 @@ USERS = Flow(
         "Every **user** of the WebToLearn platform: id and e-mail address, which is all the platform gives.\n\n"
         "Matched by the platform's id, so a changed address stays the same person."
     ),
-    table=TableSpec(tables.users, natural_key=("wtl_user_id",), owned=("email",)),
+    table=TableSpec(tables.users, natural_key=("wtl_user_id",), owned=("email",), adopt=True),
     view="wtl.users_current",
     mapper=_RecordMapper[User]("wtl.users", "email", lambda user: {"wtl_user_id": user.id, "email": user.email}),
     open_source=_source("user", lambda client, on_read: client.users(on_read)),

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
+from psycopg import InterfaceError, OperationalError, errors
 from psycopg import Error as PsycopgError
 from sqlalchemy import exc
 
-from sync_pipelines.errors import DatabaseError, DatabaseUnavailable, SchemaError, SettingsError
+from sync_pipelines.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    SchemaError,
+    SettingsError,
+    TargetError,
+    TransactionConflict,
+)
 from sync_pipelines.log import hide, redact
 
 __all__ = ["Database", "Session", "describe", "driver_url"]
@@ -19,6 +28,9 @@ _OLDEST = 14
 # SQLSTATE classes whose message names objects, rights and resources; the others' may quote a row.
 _ABOUT_THE_SERVER = {"08", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
 _URL_HINT = "check SYNC_DATABASE_URL"
+
+# What PostgreSQL says of a row that it will not hold, a trigger's objection included. All else concerns the run.
+_ROW_ERRORS = (errors.DataError, errors.IntegrityError, errors.RaiseException, errors.ProgramLimitExceeded)
 
 
 def driver_url(url: str, driver: str) -> sa.URL:
@@ -39,9 +51,9 @@ def driver_url(url: str, driver: str) -> sa.URL:
     return parsed.set(drivername=f"postgresql+{driver}")
 
 
-def describe(error: exc.DBAPIError) -> str:
+def describe(error: exc.DBAPIError | PsycopgError) -> str:
     """What the server said, by name and code, without the row's values that its text may hold."""
-    original = error.orig
+    original = error.orig if isinstance(error, exc.DBAPIError) else error
     if not isinstance(original, PsycopgError) or original.sqlstate is None:
         return type(original).__name__
     constraint = f", constraint {original.diag.constraint_name}" if original.diag.constraint_name else ""
@@ -66,6 +78,22 @@ class Session:
         statement = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
         with self.transaction() as connection:
             return bool(connection.scalar(statement, {"name": name}))
+
+    @contextmanager
+    def cursor(self) -> Generator[Any, None, None]:
+        """The driver's own cursor (psycopg.Cursor), in the transaction under way or one of its own: for bulk."""
+        with self.transaction() as connection, closing(connection.connection.cursor()) as cursor:
+            yield cursor
+
+    @contextmanager
+    def savepoint(self) -> Generator[Any, None, None]:
+        """As `cursor`, in a savepoint. Raises TargetError where the server refuses a row, and keeps nothing."""
+        with self.transaction() as connection:
+            try:
+                with connection.begin_nested(), closing(connection.connection.cursor()) as cursor:
+                    yield cursor
+            except _ROW_ERRORS as error:
+                raise TargetError(describe(error)) from None
 
     @contextmanager
     def transaction(self) -> Generator[sa.Connection, None, None]:
@@ -109,7 +137,11 @@ class Database:
             major = int((connection.dialect.server_version_info or (0,))[0])
             if major < _OLDEST:
                 raise SchemaError(f"PostgreSQL {major} at {self} is too old: {_OLDEST} or later is needed")
-            yield Session(connection, self.schemas)
+            session = Session(connection, self.schemas)
+            with session.cursor() as cursor:
+                # Compiling costs more than it saves here, and the sorts of a batch should not go to disk.
+                cursor.execute("SET jit = off; SET work_mem = '64MB'")
+            yield session
 
 
 def _first_line(error: exc.DBAPIError) -> str:
@@ -121,8 +153,15 @@ def _first_line(error: exc.DBAPIError) -> str:
 def _translated() -> Generator[None, None, None]:
     try:
         yield
-    except (exc.OperationalError, exc.InterfaceError) as error:
-        raise DatabaseUnavailable(f"the database stopped answering: {describe(error)}") from None
-    except exc.DBAPIError as error:
+    except (exc.DBAPIError, PsycopgError) as error:
         # Not "from error": its text may quote rows, and whoever shows our error shows its cause too.
-        raise DatabaseError(f"the database refused a statement: {describe(error)}") from None
+        raise _as_ours(error) from None
+
+
+def _as_ours(error: exc.DBAPIError | PsycopgError) -> DatabaseError:
+    original = error.orig if isinstance(error, exc.DBAPIError) else error
+    if isinstance(original, (errors.SerializationFailure, errors.DeadlockDetected)):
+        return TransactionConflict(f"the database took the transaction back: {describe(error)}")
+    if isinstance(original, (OperationalError, InterfaceError)):
+        return DatabaseUnavailable(f"the database stopped answering: {describe(error)}")
+    return DatabaseError(f"the database refused a statement: {describe(error)}")

@@ -12,12 +12,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from sync_pipelines.core import Binding, ExternalKey, Reject, StateError, SyncReport
+from sync_pipelines.core import Binding, BulkTarget, ExternalKey, Reject, StateError, SyncReport, TargetError
 from sync_pipelines.core.fingerprint import canonical_json
 from sync_pipelines.errors import DatabaseUnavailable, OriginChanged, StreamBusy
+from sync_pipelines.postgres.copying import copy_in
 from sync_pipelines.postgres.engine import Session
+from sync_pipelines.postgres.target import PostgresTarget
 
 __all__ = ["PostgresStateStore"]
+
+_BINDING = "r.external_id, r.internal_id::text, r.version, r.remote_deleted_at"
+_ROWS_AT_A_TIME = 20_000
 
 _log = logging.getLogger(__name__)
 
@@ -83,26 +88,46 @@ class PostgresStateStore:
         return self.get_bindings([key]).get(key)
 
     def get_bindings(self, keys: Sequence[ExternalKey]) -> Mapping[ExternalKey, Binding]:
-        query = sa.text(
-            f"SELECT external_id, internal_id, version, remote_deleted_at FROM {self._refs} "
-            "WHERE system = :system AND type = :type AND external_id = ANY(:ids)"
-        )
         found: dict[ExternalKey, Binding] = {}
-        with self._session.transaction() as connection:
+        with self._session.cursor() as cursor:
             for system, ids in _by_system(keys).items():
-                rows = connection.execute(query, {**_split(system), "ids": ids})
-                found.update({b.key: b for b in (_binding(system, row) for row in rows)})
+                cursor.execute(
+                    f"SELECT {_BINDING} FROM {self._refs} r WHERE system = %s AND type = %s AND external_id = ANY(%s)",
+                    [*_split(system), ids],
+                )
+                found.update({b.key: b for b in (_binding(system, row) for row in cursor)})
         return found
 
     def iter_bindings(self, system: str) -> Iterator[Binding]:
-        query = sa.text(
-            f"SELECT external_id, internal_id, version, remote_deleted_at FROM {self._refs} "
-            "WHERE system = :system AND type = :type ORDER BY external_id"
-        )
-        with self._session.transaction() as connection:
-            rows = connection.execution_options(yield_per=5000).execute(query, _split(system))
-            for row in rows:
-                yield _binding(system, row)
+        query = f"SELECT {_BINDING} FROM {self._refs} r WHERE system = %s AND type = %s"
+        for rows in self._streamed(query, _split(system)):
+            yield from (_binding(system, row) for row in rows)
+
+    def iter_versions(self, system: str, target: BulkTarget) -> Iterator[Sequence[tuple[str, str | None]]]:
+        where = "WHERE r.system = %s AND r.type = %s AND r.remote_deleted_at IS NULL"
+        if isinstance(target, PostgresTarget):
+            query = f"SELECT r.external_id, r.version FROM {self._refs} r {target.join('r')} {where}"
+            yield from self._streamed(query, _split(system))
+            return
+        query = f"SELECT r.external_id, r.version, r.internal_id::text FROM {self._refs} r {where}"
+        for rows in self._streamed(query, _split(system)):
+            alive = target.alive({row[2] for row in rows})
+            yield [row[:2] for row in rows if row[2] in alive]
+
+    def _streamed(self, query: str, parameters: Sequence[Any]) -> Iterator[list[Any]]:
+        """A query's rows, many at a time, by a cursor on the server: the client holds one portion."""
+        with self._session.cursor() as outer, outer.connection.cursor(name="sync_stream") as cursor:
+            cursor.execute(query, parameters)
+            while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
+                yield rows
+
+    def count_bindings(self, system: str) -> int:
+        with self._session.cursor() as cursor:
+            (count,) = cursor.execute(
+                f"SELECT count(*) FROM {self._refs} WHERE system = %s AND type = %s AND remote_deleted_at IS NULL",
+                _split(system),
+            ).fetchone() or (0,)
+        return count
 
     def validate_binding(self, binding: Binding) -> None:
         if not binding.internal_id:
@@ -111,29 +136,47 @@ class PostgresStateStore:
     def bind(self, key: ExternalKey, internal_id: str, version: str | None) -> None:
         self.bind_many([Binding(key, internal_id, version)])
 
-    def bind_many(self, bindings: Sequence[Binding]) -> None:
+    def bind_many(self, bindings: Sequence[Binding], *, new: bool = False) -> None:
         if not bindings:
             return
         parts = [_split(b.key.system) for b in bindings]
-        with self._session.transaction() as connection:
-            connection.execute(
-                sa.text(
-                    f"INSERT INTO {self._refs} AS r (system, type, external_id, internal_id, version) "
-                    "SELECT * FROM unnest(CAST(:systems AS text[]), CAST(:types AS text[]), CAST(:ids AS text[]), "
-                    "CAST(:internal_ids AS uuid[]), CAST(:versions AS text[])) "
-                    "ON CONFLICT (system, type, external_id) DO UPDATE SET internal_id = excluded.internal_id, "
-                    "version = excluded.version, updated_at = now(), remote_deleted_at = NULL "
-                    "WHERE (r.internal_id, r.version, r.remote_deleted_at) "
-                    "IS DISTINCT FROM (excluded.internal_id, excluded.version, NULL::timestamptz)"
-                ),
-                {
-                    "systems": [p["system"] for p in parts],
-                    "types": [p["type"] for p in parts],
-                    "ids": [b.key.key for b in bindings],
-                    "internal_ids": [b.internal_id for b in bindings],
-                    "versions": [b.version for b in bindings],
-                },
+        columns = [
+            [p[0] for p in parts],
+            [p[1] for p in parts],
+            [b.key.key for b in bindings],
+            [b.internal_id for b in bindings],
+            [b.version for b in bindings],
+        ]
+        with self._session.cursor() as cursor:
+            if new and self._copied(columns):
+                return
+            cursor.execute(
+                f"INSERT INTO {self._refs} AS r (system, type, external_id, internal_id, version) "
+                "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[]) "
+                "ON CONFLICT (system, type, external_id) DO UPDATE SET internal_id = excluded.internal_id, "
+                "version = excluded.version, updated_at = now(), remote_deleted_at = NULL "
+                "WHERE (r.internal_id, r.version, r.remote_deleted_at) "
+                "IS DISTINCT FROM (excluded.internal_id, excluded.version, NULL::timestamptz)",
+                columns,
             )
+
+    def _copied(self, columns: Sequence[Sequence[Any]]) -> bool:
+        """Whether a COPY took them: it does where none of the keys is bound."""
+        try:
+            with self._session.savepoint() as cursor:
+                copy_in(cursor, f"{self._refs} (system, type, external_id, internal_id, version)", columns)
+        except TargetError:
+            return False
+        return True
+
+    def mark_vanished(self, keys: Sequence[ExternalKey]) -> None:
+        with self._session.cursor() as cursor:
+            for system, ids in _by_system(keys).items():
+                cursor.execute(
+                    f"UPDATE {self._refs} SET remote_deleted_at = now(), updated_at = now() WHERE system = %s "
+                    "AND type = %s AND external_id = ANY(%s) AND remote_deleted_at IS NULL",
+                    [*_split(system), ids],
+                )
 
     def get_checkpoint(self, stream: str) -> str | None:
         with self._session.transaction() as connection:
@@ -146,35 +189,40 @@ class PostgresStateStore:
         self._set_stream(stream, {"checkpoint": "jsonb_build_object('token', CAST(:token AS text))"}, token=token)
 
     def save_rejects(self, rejects: Sequence[Reject]) -> None:
-        statement = sa.text(
-            f"INSERT INTO {self._rejects} AS r (system, type, external_id, stage, error, payload) "
-            "VALUES (:system, :type, :id, :stage, :error, CAST(:payload AS jsonb)) "
-            "ON CONFLICT (system, type, external_id) DO UPDATE SET stage = excluded.stage, "
-            "error = excluded.error, payload = excluded.payload, last_seen_at = now(), "
-            "occurrences = r.occurrences + 1, resolved_at = NULL"
-        )
-        rows = [
-            {
-                **_split(reject.key.system),
-                "id": _storable(reject.key.key),
-                "stage": str(reject.stage),
-                "error": _storable(reject.error),
-                "payload": _whole_json(reject.payload),
-            }
-            for reject in rejects
+        if not rejects:
+            return
+        parts = [_split(reject.key.system) for reject in rejects]
+        columns = [
+            [p[0] for p in parts],
+            [p[1] for p in parts],
+            [_storable(reject.key.key) for reject in rejects],
+            [str(reject.stage) for reject in rejects],
+            [_storable(reject.error) for reject in rejects],
+            [_whole_json(reject.payload) for reject in rejects],
         ]
-        if rows:
-            with self._session.transaction() as connection:
-                connection.execute(statement, rows)
+        with self._session.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {self._rejects} AS r (system, type, external_id, stage, error, payload) "
+                "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[]) "
+                "ON CONFLICT (system, type, external_id) DO UPDATE SET stage = excluded.stage, "
+                "error = excluded.error, payload = excluded.payload, last_seen_at = now(), "
+                "occurrences = r.occurrences + 1, resolved_at = NULL",
+                columns,
+            )
 
     def resolve_rejects(self, keys: Sequence[ExternalKey]) -> None:
-        statement = sa.text(
-            f"UPDATE {self._rejects} SET resolved_at = now() "
-            "WHERE system = :system AND type = :type AND external_id = ANY(:ids) AND resolved_at IS NULL"
-        )
-        with self._session.transaction() as connection:
+        with self._session.cursor() as cursor:
             for system, ids in _by_system(keys).items():
-                connection.execute(statement, {**_split(system), "ids": ids})
+                cursor.execute(
+                    f"UPDATE {self._rejects} SET resolved_at = now() "
+                    "WHERE system = %s AND type = %s AND external_id = ANY(%s) AND resolved_at IS NULL",
+                    [*_split(system), ids],
+                )
+
+    def open_rejects(self, system: str) -> Iterator[ExternalKey]:
+        query = f"SELECT external_id FROM {self._rejects} WHERE system = %s AND type = %s AND resolved_at IS NULL"
+        for rows in self._streamed(query, _split(system)):
+            yield from (ExternalKey(system, row[0]) for row in rows)
 
     def claim(self, stream: str, origin: str) -> None:
         """Note which upstream the stream is read from. Raises OriginChanged where it was another one.
@@ -222,10 +270,10 @@ class PostgresStateStore:
             )
 
 
-def _split(system: str) -> dict[str, str]:
+def _split(system: str) -> list[str]:
     """ "bakalari:gymnazium:class" is the source instance "bakalari:gymnazium" and its entity "class"."""
     instance, colon, entity = system.rpartition(":")
-    return {"system": instance, "type": entity} if colon else {"system": system, "type": ""}
+    return [instance, entity] if colon else [system, ""]
 
 
 def _by_system(keys: Sequence[ExternalKey]) -> dict[str, list[str]]:
@@ -235,8 +283,8 @@ def _by_system(keys: Sequence[ExternalKey]) -> dict[str, list[str]]:
     return grouped
 
 
-def _binding(system: str, row: sa.Row[Any]) -> Binding:
-    return Binding(ExternalKey(system, row.external_id), str(row.internal_id), row.version, row.remote_deleted_at)
+def _binding(system: str, row: Sequence[Any]) -> Binding:
+    return Binding(ExternalKey(system, row[0]), row[1], row[2], row[3])
 
 
 def _storable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core knows them, and how a flow's rows lie in one (`TableSpec`).
+"""The tables, as SQLAlchemy Core knows them.
 
 Schema names here are the project's own; the engine translates them to those of the settings. A test holds
 this file against what the migrations make.
@@ -6,13 +6,10 @@ this file against what the migrations make.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 __all__ = [
-    "TableSpec",
     "course_lessons",
     "course_users",
     "courses",
@@ -181,30 +178,3 @@ course_users = sa.Table(
     *_sync_columns(),
     schema="wtl",
 )
-
-
-@dataclass(frozen=True)
-class TableSpec:
-    """How the rows of one flow lie in a table that has an `id uuid` and the four sync columns.
-
-    `natural_key` finds a row without its binding. `owned` columns are written whenever upstream's value
-    differs; `initial` ones on insert only, after that they are people's. No other column is ever written.
-    """
-
-    table: sa.Table
-    natural_key: tuple[str, ...]
-    owned: tuple[str, ...]
-    initial: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        declared = (*self.natural_key, *self.owned, *self.initial)
-        unknown = [name for name in declared if name not in self.table.columns]
-        if unknown or not self.natural_key or len(set(declared)) < len(declared):
-            raise ValueError(
-                f"{self.kind}: natural_key, owned and initial must be columns of the table, each once"
-            )
-
-    @property
-    def kind(self) -> str:
-        """The projection kind that this table takes: its name with its schema, "wtl.courses"."""
-        return f"{self.table.schema}.{self.table.name}"

@@ -29,8 +29,8 @@ from sync_pipelines.core import (
 from sync_pipelines.errors import SourceUnavailable, SyncError
 from sync_pipelines.postgres import tables
 from sync_pipelines.postgres.engine import Session
+from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.postgres.state import PostgresStateStore
-from sync_pipelines.postgres.tables import TableSpec
 from sync_pipelines.postgres.target import PostgresTarget
 
 SYSTEM = "wtl:course"
@@ -297,8 +297,8 @@ def test_a_checkpoint_is_never_saved_before_its_rows(workshop: Workshop) -> None
         record("3", "Biologia"),
     ]
     with pytest.raises(KeyboardInterrupt):
-        workshop.sync(items, logger=Dying())
-    assert workshop.store.get_checkpoint(STREAM) == "after 2"
+        workshop.sync(items, logger=Dying(), batch_size=1)
+    assert workshop.store.get_checkpoint(STREAM) == "1:after 1"
     assert workshop.titles() == {"1": "Fizyka", "2": "Chemia"}
 
 

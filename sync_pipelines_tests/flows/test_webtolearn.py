@@ -239,13 +239,13 @@ def test_a_database_that_goes_away_half_way_is_a_transient_failure_that_the_next
         def reading(self, stream: str, rows: int, total: int | None) -> None: ...
 
         def writing(self, report: SyncReport) -> None:
-            if report.created == 2000:
+            if report.created == 10_000:
                 query(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE application_name = 'sync-pipelines wtl/lesson_catalog'"
                 )
 
-    platform = Platform.invented(lessons=4500)
+    platform = Platform.invented(lessons=12_500)
     settings = sync_settings(serve(platform))
     with pytest.raises(DatabaseUnavailable) as caught:
         Runner(settings, Saboteur()).run(LESSON_CATALOG)

@@ -1,0 +1,272 @@
+"""The sync under test: a flow as a user of the engine would write it, on its public API only.
+
+A table of the user's own, a source that reads pages over HTTP, a mapper, and one job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import UUID
+
+from sync_pipelines.clients.http import Answer, Sender
+from sync_pipelines.core import (
+    Coverage,
+    ExternalKey,
+    Payload,
+    Projection,
+    Record,
+    SyncJob,
+    Unreadable,
+    fingerprint,
+)
+from sync_pipelines.errors import MappingError, SourceError, UnexpectedAnswer
+from sync_pipelines.postgres import migrate
+from sync_pipelines.postgres.engine import Database
+from sync_pipelines.postgres.spec import TableSpec
+from sync_pipelines.postgres.state import PostgresStateStore
+from sync_pipelines.postgres.target import PostgresTarget
+
+__all__ = ["SYSTEM", "VERSIONS", "Enrollment", "EnrollmentMapper", "EnrollmentSource", "make_tables"]
+
+SYSTEM = "bench:enrollment"
+PAGE_SIZE = 1000
+SCHEMAS = {"sync": "sync", "wtl": "wtl", "dagster": "dagster"}
+
+_time = sa.DateTime(timezone=True)
+TABLE = sa.Table(
+    "enrollments",
+    sa.MetaData(),
+    sa.Column("id", UUID(as_uuid=False), primary_key=True, server_default=sa.text("gen_random_uuid()")),
+    sa.Column("external_id", sa.String(255, collation="C"), nullable=False, unique=True),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("subject_id", sa.Text, nullable=False),
+    sa.Column("class_id", sa.Text, nullable=False),
+    sa.Column("source_updated_at", _time, nullable=False),
+    sa.Column("remote_deleted_at", _time),
+    sa.Column("last_sync_at", _time),
+    sa.Column("created_at", _time, nullable=False, server_default=sa.text("now()")),
+    sa.Column("updated_at", _time, nullable=False, server_default=sa.text("now()")),
+    schema="bench",
+)
+SPEC = TableSpec(
+    TABLE, natural_key=("external_id",), owned=("user_id", "subject_id", "class_id", "source_updated_at")
+)
+
+
+class Enrollment(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """One record as the upstream sends it."""
+
+    id: str
+    user_id: str
+    subject_id: str
+    class_id: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    records: list[Enrollment]
+    unreadable: list[Unreadable]
+    total: int
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.unreadable)
+
+
+_decode_page = msgspec.json.Decoder(list[Enrollment]).decode
+_decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_row = msgspec.json.Decoder(Enrollment).decode
+
+
+def read_page(answer: Answer) -> _Page:
+    """The records of an answer; one that cannot be read is set aside, and the others stay.
+
+    Raises UnexpectedAnswer where it is no page at all, or does not say how many rows there are.
+    """
+    if answer.status != 200:
+        raise UnexpectedAnswer(f"{answer.path} answered {answer.status}")
+    total = answer.headers.get("content-range", "").rpartition("/")[2]
+    if not total.isdecimal():
+        raise UnexpectedAnswer(f"{answer.path} does not say how many rows there are (Content-Range)")
+    try:
+        return _Page(_decode_page(answer.body), [], int(total))
+    except msgspec.ValidationError:
+        return _row_by_row(answer, int(total))
+    except msgspec.DecodeError as error:
+        raise UnexpectedAnswer(f"{answer.path} answered no JSON: {error}") from None
+
+
+def _row_by_row(answer: Answer, total: int) -> _Page:
+    page = _Page([], [], total)
+    try:
+        rows = _decode_rows(answer.body)
+    except msgspec.ValidationError as error:
+        raise UnexpectedAnswer(f"{answer.path} answered no list: {error}") from None
+    for raw in rows:
+        try:
+            page.records.append(_decode_row(raw))
+        except msgspec.ValidationError as error:
+            data: Any = msgspec.json.decode(raw)
+            key = data.get("id") if isinstance(data, dict) else None
+            if isinstance(key, str) and key:
+                where = ExternalKey(SYSTEM, key)
+            else:
+                where = ExternalKey.unidentified(SYSTEM, data)
+            page.unreadable.append(Unreadable(where, data, str(error)))
+    return page
+
+
+def _mapped_fields(record: Enrollment) -> str:
+    return fingerprint((record.user_id, record.subject_id, record.class_id, record.updated_at))
+
+
+def _updated_at(record: Enrollment) -> str:
+    return record.updated_at
+
+
+VERSIONS: Mapping[str, Callable[[Enrollment], str]] = {"fingerprint": _mapped_fields, "updated_at": _updated_at}
+
+
+@dataclass(frozen=True)
+class EnrollmentSource:
+    """Every enrollment, page by page; `parameters` go with each request."""
+
+    sender: Sender
+    version_of: Callable[[Enrollment], str] = _mapped_fields
+    in_flight: int = 8
+    parameters: Mapping[str, str] | None = None
+
+    @property
+    def requests(self) -> int:
+        return self.sender.requests
+
+    @property
+    def retries(self) -> int:
+        return self.sender.retries
+
+    def fetch(self, since: str | None) -> Generator[Record[Enrollment] | Unreadable, None, Coverage]:
+        """Complete when there were as many rows as the upstream said at the beginning, and it kept to that."""
+        version_of, rows = self.version_of, 0
+        first = self.sender.get(*self._request(0), read_page)
+        for page in chain((first,), self._after(first)):
+            if page.total != first.total:
+                return Coverage.partial("the number of rows changed while they were read")
+            rows += len(page)
+            yield from page.unreadable
+            for record in page.records:
+                yield ExternalKey(SYSTEM, record.id), Payload(record, version_of(record))
+        if rows != first.total:
+            return Coverage.partial(f"the upstream sent {rows} of {first.total} rows")
+        return Coverage.snapshot(SYSTEM)
+
+    def validate(self, key: ExternalKey, payload: Payload[Enrollment]) -> None:
+        """Types and presence were checked while decoding."""
+        if not payload.data.updated_at:
+            raise SourceError("updatedAt is empty")
+
+    def _after(self, first: _Page) -> Iterator[_Page]:
+        others = (self._request(offset) for offset in range(PAGE_SIZE, first.total, PAGE_SIZE))
+        return self.sender.get_many(others, read_page, in_flight=self.in_flight)
+
+    def _request(self, offset: int) -> tuple[str, dict[str, str]]:
+        return "enrollments", {"offset": str(offset), "limit": str(PAGE_SIZE), **(self.parameters or {})}
+
+
+class EnrollmentMapper:
+    """An enrollment joins a user, a subject and a class: none may be empty."""
+
+    version = "1"
+
+    def validate(self, key: ExternalKey, payload: Payload[Enrollment]) -> None:
+        record = payload.data
+        if not (record.user_id and record.subject_id and record.class_id):
+            raise MappingError("userId, subjectId or classId is empty")
+
+    def map(self, key: ExternalKey, payload: Payload[Enrollment]) -> Projection:
+        record = payload.data
+        fields = {
+            "external_id": record.id,
+            "user_id": record.user_id,
+            "subject_id": record.subject_id,
+            "class_id": record.class_id,
+            "source_updated_at": _time_of(record),
+        }
+        return Projection("bench.enrollments", fields)
+
+
+def _time_of(record: Enrollment) -> datetime:
+    try:
+        time = datetime.fromisoformat(record.updated_at)
+    except ValueError:
+        raise MappingError("updatedAt is no time") from None
+    if time.tzinfo is None:
+        raise MappingError("updatedAt does not say its time zone")
+    return time
+
+
+def make_tables(database_url: str) -> None:
+    """The project's own tables and the flow's, in an empty database."""
+    database = Database(database_url, SCHEMAS)
+    migrate.upgrade(database)
+    with database.session() as session, session.transaction() as connection:
+        connection.execute(sa.schema.CreateSchema("bench"))
+        TABLE.create(connection)
+        connection.execute(sa.text("ALTER TABLE bench.enrollments SET (fillfactor = 90)"))
+
+
+def sync(arguments: argparse.Namespace, database_url: str) -> dict[str, Any]:
+    """One run of the job, and its report."""
+    sender = Sender(arguments.base_url, {"Accept": "application/json"})
+    source = EnrollmentSource(
+        sender,
+        version_of=VERSIONS[arguments.version_by],
+        in_flight=arguments.in_flight,
+        parameters={"delay": str(arguments.delay)} if arguments.delay else None,
+    )
+    try:
+        with Database(database_url, SCHEMAS).session() as session:
+            return (
+                SyncJob(
+                    "bench/enrollments",
+                    source,
+                    EnrollmentMapper(),
+                    PostgresTarget(session, SPEC),
+                    PostgresStateStore(session),
+                )
+                .run()
+                .to_dict()
+            )
+    finally:
+        sender.close()
+
+
+def main() -> None:
+    """Sync once, into BENCH_DATABASE_URL, and print one line of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.enrollments", description=__doc__)
+    parser.add_argument("base_url", help="http://127.0.0.1:PORT/ROWS/base, or …/chg")
+    parser.add_argument("--version-by", choices=VERSIONS, default="fingerprint")
+    parser.add_argument("--in-flight", type=int, default=8, help="requests at a time")
+    parser.add_argument("--delay", type=int, default=0, help="milliseconds that the server waits with each page")
+    parser.add_argument("--make-tables", action="store_true", help="first, in an empty database")
+    arguments = parser.parse_args()
+    database_url = os.environ["BENCH_DATABASE_URL"]
+    if arguments.make_tables:
+        make_tables(database_url)
+    started = time.perf_counter()
+    report = sync(arguments, database_url)
+    print(json.dumps({"wall": time.perf_counter() - started, "report": report}))
+
+
+if __name__ == "__main__":
+    main()

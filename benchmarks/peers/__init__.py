@@ -1,0 +1,1 @@
+"""Other loaders, each as its users would write it. They know nothing of this project."""
