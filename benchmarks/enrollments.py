@@ -25,7 +25,7 @@ from sync_pipelines.core import (
     ExternalKey,
     Payload,
     Projection,
-    Record,
+    Records,
     SyncJob,
     Unreadable,
     fingerprint,
@@ -155,7 +155,7 @@ class EnrollmentSource:
     def retries(self) -> int:
         return self.sender.retries
 
-    def fetch(self, since: str | None) -> Generator[Record[Enrollment] | Unreadable, None, Coverage]:
+    def fetch(self, since: str | None) -> Generator[Records[Enrollment] | Unreadable, None, Coverage]:
         """Complete when there were as many rows as the upstream said at the beginning, and it kept to that."""
         version_of, rows = self.version_of, 0
         first = self.sender.get(*self._request(0), read_page)
@@ -164,8 +164,8 @@ class EnrollmentSource:
                 return Coverage.partial("the number of rows changed while they were read")
             rows += len(page)
             yield from page.unreadable
-            for record in page.records:
-                yield ExternalKey(SYSTEM, record.id), Payload(record, version_of(record))
+            records = page.records
+            yield Records(SYSTEM, [r.id for r in records], [version_of(r) for r in records], records)
         if rows != first.total:
             return Coverage.partial(f"the upstream sent {rows} of {first.total} rows")
         return Coverage.snapshot(SYSTEM)

@@ -3,7 +3,8 @@ no database and no orchestrator."""
 
 from sync_pipelines.core.checkpoints import Cursor, MonotonicId, UpdatedAt
 from sync_pipelines.core.fingerprint import fingerprint
-from sync_pipelines.core.job import SilentLogger, SyncJob
+from sync_pipelines.core.job import SyncJob
+from sync_pipelines.core.logger import SilentLogger
 from sync_pipelines.core.memory import MemoryStateStore, MemoryTarget
 from sync_pipelines.core.ports import BulkTarget, Deleting, Mapper, Metered, Source, StateStore, SyncLogger, Target
 from sync_pipelines.core.records import (
@@ -18,6 +19,7 @@ from sync_pipelines.core.records import (
     Payload,
     Projection,
     Record,
+    Records,
     Reject,
     Stage,
     Unreadable,
@@ -47,6 +49,7 @@ __all__ = [
     "Payload",
     "Projection",
     "Record",
+    "Records",
     "Reject",
     "SilentLogger",
     "Source",

@@ -79,7 +79,7 @@ class Absence:
         An empty list where there was something is an upstream's commonest way to fail, so it is one case.
         """
         job = self.job
-        empty = self.known.read == 0 and not job.may_be_empty
+        empty = self.known.read_nothing and not job.may_be_empty
         too_many = missing > _ALWAYS_BELIEVED and missing > job.max_vanish_ratio * living
         if job.allow_mass_vanish or not (empty or too_many):
             return

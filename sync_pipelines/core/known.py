@@ -6,95 +6,137 @@ tens of megabytes and no look-up costs a query.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sync_pipelines.core.ports import BulkTarget, StateStore
 from sync_pipelines.core.records import Binding, ExternalKey
 
-__all__ = ["Known"]
+__all__ = ["Known", "KnownSystem"]
 
 
-class Known:
-    """Empty until `load` is called, before anything of a system is settled; what is settled is added."""
+class KnownSystem:
+    """One system's part. `versions` are hashes of (key, stored version), the others of keys.
 
-    def __init__(self, store: StateStore, target: BulkTarget) -> None:
+    `taken` were read and are well-formed, `refused` were read and are not; `rejects` are open from before.
+    `confirmed` counts keys read that have a binding which is not vanished, unless `miscounted`.
+    """
+
+    def __init__(self, system: str, store: StateStore) -> None:
+        self.system = system
         self._store = store
-        self._target = target
-        self._versions: defaultdict[str, set[int]] = defaultdict(set)
-        self._loaded: set[str] = set()
-        self._open_rejects: dict[str, set[int]] = {}
+        self._rejects: set[int] | None = None
+        self.versions: set[int] = set()
+        self.loaded = False
         self.begin_reading()
 
     def begin_reading(self) -> None:
         """Nothing is read yet, in this reading."""
-        self._never_bound: set[str] = set()
-        self._taken: set[int] = set()
-        self._refused: set[int] = set()
-        self._confirmed: Counter[str] = Counter()
-        self._counts_are_exact = True
-        self.stand_ins = 0
+        self.taken: set[int] = set()
+        self.refused: set[int] = set()
+        self.confirmed = 0
+        self.miscounted = False
+        self.never_bound = False
 
-    # --- keys read ------------------------------------------------------------------------------------------
+    @property
+    def rejects(self) -> set[int]:
+        """Keys that a reject is open for."""
+        if self._rejects is None:
+            self._rejects = {hash(key.key) for key in self._store.open_rejects(self.system)}
+        return self._rejects
 
-    def takes(self, key: ExternalKey) -> bool:
-        """Note that a record of this key was read and is well-formed; False if one was before."""
-        marker = hash(key)
-        if marker in self._taken:
+    def load(self, target: BulkTarget) -> None:
+        """Learn every version that is written, before anything of the system is settled."""
+        self.loaded = True
+        self.never_bound = next(self._store.iter_bindings(self.system), None) is None
+        if not self.never_bound:
+            for rows in self._store.iter_versions(self.system, target):
+                self.versions.update(map(hash, rows))
+
+    def takes_all(self, keys: Sequence[str]) -> bool:
+        """Note that these keys were read; False, and nothing noted, where one of them was before, or comes twice."""
+        markers = list(map(hash, keys))
+        if not self.taken.isdisjoint(markers) or not self.refused.isdisjoint(markers):
             return False
-        if marker in self._refused:
-            self._counts_are_exact = False
-        self._taken.add(marker)
+        before = len(self.taken)
+        self.taken.update(markers)
+        if len(self.taken) - before < len(markers):
+            self.taken.difference_update(markers)
+            return False
         return True
 
-    def refuses(self, key: ExternalKey) -> None:
+    def takes(self, key: str) -> bool:
+        """Note that a well-formed record of this key was read; False if one was before."""
+        marker = hash(key)
+        if marker in self.taken:
+            return False
+        self.miscounted = self.miscounted or marker in self.refused
+        self.taken.add(marker)
+        return True
+
+    def refuses(self, key: str) -> None:
         """Note that a malformed record of this key was read: it is there upstream all the same."""
         marker = hash(key)
-        if marker in self._taken or marker in self._refused:
-            self._counts_are_exact = False
-        self._refused.add(marker)
-        self.stand_ins += key.is_stand_in
+        self.miscounted = self.miscounted or marker in self.taken or marker in self.refused
+        self.refused.add(marker)
+
+    def was_read(self, key: str) -> bool:
+        """Whether the upstream gave this key, in good order or not."""
+        marker = hash(key)
+        return marker in self.taken or marker in self.refused
+
+    def holds(self, key: str, version: str | None) -> bool:
+        """Whether just this version is written, to a row that is alive and not marked vanished."""
+        return version is not None and hash((key, version)) in self.versions
+
+
+class Known:
+    """Everything known of the systems that the stream's keys belong to."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._systems: dict[str, KnownSystem] = {}
+        self.stand_ins = 0
+
+    def begin_reading(self) -> None:
+        """Nothing is read yet, in this reading."""
+        self.stand_ins = 0
+        for system in self._systems.values():
+            system.begin_reading()
+
+    def of(self, system: str) -> KnownSystem:
+        """What is known of one system."""
+        if system not in self._systems:
+            self._systems[system] = KnownSystem(system, self._store)
+        return self._systems[system]
 
     def was_read(self, key: ExternalKey) -> bool:
         """Whether the upstream gave this key, in good order or not."""
-        marker = hash(key)
-        return marker in self._taken or marker in self._refused
+        return self.of(key.system).was_read(key.key)
 
     @property
-    def read(self) -> int:
-        """How many different keys were read."""
-        return len(self._taken | self._refused) if self._refused else len(self._taken)
-
-    # --- versions written -----------------------------------------------------------------------------------
-
-    def load(self, systems: Collection[str]) -> None:
-        """Learn every version that is written for these systems, once."""
-        for system in systems:
-            if system in self._loaded:
-                continue
-            self._loaded.add(system)
-            if next(self._store.iter_bindings(system), None) is None:
-                self._never_bound.add(system)
-                continue
-            for rows in self._store.iter_versions(system, self._target):
-                self._versions[system].update(map(hash, rows))
-
-    def holds(self, key: ExternalKey, version: str | None) -> bool:
-        """Whether just this version is written, to a row that is alive and not marked vanished."""
-        return version is not None and hash((key.key, version)) in self._versions[key.system]
+    def read_nothing(self) -> bool:
+        """Whether not a single key was read."""
+        return not any(system.taken or system.refused for system in self._systems.values())
 
     def bindings(self, keys: Sequence[ExternalKey]) -> Mapping[ExternalKey, Binding]:
         """The bindings of these keys; no query where the system had none when the run began."""
-        if self._never_bound:
-            keys = [key for key in keys if key.system not in self._never_bound]
-        return self._store.get_bindings(keys) if keys else {}
+        never = {name for name, system in self._systems.items() if system.never_bound}
+        bound = [key for key in keys if key.system not in never]
+        return self._store.get_bindings(bound) if bound else {}
+
+    def with_open_reject(self, keys: Iterable[ExternalKey]) -> list[ExternalKey]:
+        """Those of the keys that a reject is open for."""
+        if not any(system.rejects for system in self._systems.values()):
+            return []
+        return [key for key in keys if (rejects := self.of(key.system).rejects) and hash(key.key) in rejects]
 
     def settled(
         self,
         versions: Mapping[ExternalKey, str | None],
         *,
         before: Iterable[Binding],
-        bound: Collection[ExternalKey],
+        bound: Iterable[ExternalKey],
         refused: Collection[ExternalKey],
     ) -> None:
         """Note what became of a batch.
@@ -102,27 +144,16 @@ class Known:
         `before` is how its keys were bound; `bound` are those that now have a binding which is not vanished.
         """
         for binding in before:
-            self._versions[binding.key.system].discard(hash((binding.key.key, binding.version)))
-        for key, version in versions.items():
-            self._versions[key.system].add(hash((key.key, version)))
-        self._confirmed.update(key.system for key in bound)
+            self.of(binding.key.system).versions.discard(hash((binding.key.key, binding.version)))
+        written = {name: system.versions for name, system in self._systems.items()}
+        for (system, key), version in versions.items():
+            written[system].add(hash((key, version)))
+        for system, count in Counter(key.system for key in bound).items():
+            self.of(system).confirmed += count
         for key in refused:
-            self._rejects_of(key.system).add(hash(key))
+            self.of(key.system).rejects.add(hash(key.key))
 
     def nothing_is_missing(self, system: str, living: int) -> bool:
         """Whether the records read account for all of a system's `living` bindings, by their number."""
-        return self._counts_are_exact and self._confirmed[system] == living
-
-    # --- rejects that are open ------------------------------------------------------------------------------
-
-    def with_open_reject(self, keys: Sequence[ExternalKey]) -> list[ExternalKey]:
-        """Those of the keys that a reject is open for."""
-        rejects = {system: self._rejects_of(system) for system in {key.system for key in keys}}
-        if not any(rejects.values()):
-            return []
-        return [key for key in keys if hash(key) in rejects[key.system]]
-
-    def _rejects_of(self, system: str) -> set[int]:
-        if system not in self._open_rejects:
-            self._open_rejects[system] = set(map(hash, self._store.open_rejects(system)))
-        return self._open_rejects[system]
+        known = self.of(system)
+        return not known.miscounted and known.confirmed == living

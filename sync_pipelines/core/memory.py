@@ -8,7 +8,6 @@ import itertools
 import threading
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -149,7 +148,7 @@ class MemoryStateStore:
 
     def mark_vanished(self, keys: Sequence[ExternalKey]) -> None:
         now = datetime.now(UTC)
-        self.bindings.update({key: replace(self.bindings[key], remote_deleted_at=now) for key in keys})
+        self.bindings.update({key: self.bindings[key]._replace(remote_deleted_at=now) for key in keys})
 
     def get_checkpoint(self, stream: str) -> str | None:
         return self.checkpoints.get(stream)

@@ -35,15 +35,6 @@ def stored_version(mapper: Mapper[Any], version: str | None) -> str | None:
     return None if version is None else f"{getattr(mapper, 'version', '1')}:{version}"
 
 
-def _is_unchanged(binding: Binding | None, version: str | None) -> bool:
-    return (
-        binding is not None
-        and version is not None
-        and binding.version == version
-        and binding.remote_deleted_at is None
-    )
-
-
 def plan_batch(
     plan: BatchPlan,
     records: Mapping[ExternalKey, Payload[D]],
@@ -59,18 +50,16 @@ def plan_batch(
     A record is left alone when its version equals its binding's, its row is among the `living` ids, and it is
     not marked vanished. A binding whose row is gone counts as none, so that the record gets a row again.
     """
+    prefix, binding = stored_version(mapper, "") or "", None
     for key, payload in records.items():
         stage = Stage.STATE
         try:
-            binding = bindings.get(key)
-            if binding is not None:
-                validate_binding(binding)
-                if binding.internal_id not in living:
-                    binding = None
-            version = stored_version(mapper, payload.version)
-            if _is_unchanged(binding, version):
-                plan.unchanged.append(key)
-                continue
+            version = None if payload.version is None else prefix + payload.version
+            if bindings:
+                binding = _living(bindings.get(key), living, validate_binding)
+                if binding and binding.version == version is not None and binding.remote_deleted_at is None:
+                    plan.unchanged.append(key)
+                    continue
             stage = Stage.MAPPING
             mapper.validate(key, payload)
             projection = mapper.map(key, payload)
@@ -80,3 +69,12 @@ def plan_batch(
             plan.refuse(key, stage, error, payload.data)
         else:
             plan.changes.append(Change(key, projection, version, binding))
+
+
+def _living(
+    binding: Binding | None, living: Collection[str], validate: Callable[[Binding], None]
+) -> Binding | None:
+    if binding is None:
+        return None
+    validate(binding)
+    return binding if binding.internal_id in living else None

@@ -1,16 +1,17 @@
 """What flows through a sync: keys, payloads, projections, bindings, and what became of them.
 
-Plain frozen data. Nothing here knows an upstream, a database or an orchestrator.
+Plain frozen data. Nothing here knows an upstream, a database or an orchestrator. What there is one of for each
+record is a named tuple, which is made three times as quickly as a frozen dataclass.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 from sync_pipelines.core.fingerprint import fingerprint
 
@@ -21,11 +22,13 @@ __all__ = [
     "Difference",
     "ExternalKey",
     "Fetch",
+    "Item",
     "Mark",
     "Outcome",
     "Payload",
     "Projection",
     "Record",
+    "Records",
     "Reject",
     "Stage",
     "Unreadable",
@@ -37,20 +40,24 @@ D = TypeVar("D")
 _STAND_IN = "unidentified:"
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalKey:
+class _Pair(NamedTuple):
+    system: str
+    key: str
+
+
+class ExternalKey(_Pair):
     """A record's identity upstream.
 
     `system` names the source instance and the entity, joined by a colon ("wtl:course",
     "bakalari:gymnazium-hradec:class"). `key` is the upstream's id exactly as sent: "6" and " 6" differ.
     """
 
-    system: str
-    key: str
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        if type(self.system) is not str or type(self.key) is not str or not self.system or not self.key:
-            raise ValueError(f"an external key is two non-empty strings, not {self.system!r} and {self.key!r}")
+    def __new__(cls, system: str, key: str) -> Self:
+        if type(system) is not str or type(key) is not str or not system or not key:
+            raise ValueError(f"an external key is two non-empty strings, not {system!r} and {key!r}")
+        return tuple.__new__(cls, (system, key))  # pyright: ignore[reportUnknownMemberType]
 
     @classmethod
     def unidentified(cls, system: str, data: object) -> ExternalKey:
@@ -68,8 +75,7 @@ class ExternalKey:
         return self.key.startswith(_STAND_IN)
 
 
-@dataclass(frozen=True, slots=True)
-class Payload(Generic[D]):
+class Payload(NamedTuple, Generic[D]):
     """One record as its source gives it.
 
     `version` changes when the record does: upstream's `updated_at` or revision, or a fingerprint of the
@@ -80,16 +86,14 @@ class Payload(Generic[D]):
     version: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
+class Projection(NamedTuple):
     """The record in the target's terms: what kind of row, and the value of each field."""
 
     kind: str
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """Which row of the target a key stands for, and the version last written to it.
 
     `version` is None where nothing is known about what was written. `remote_deleted_at` is set while the
@@ -103,6 +107,23 @@ class Binding:
 
 
 Record: TypeAlias = tuple[ExternalKey, Payload[D]]
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Generic[D]):
+    """Many records of one system at once, as columns of one length: what a fast source yields instead of pairs.
+
+    The source has found their shape to be good: `Source.validate` is asked only of those that are to be written.
+    """
+
+    system: str
+    keys: Sequence[str]
+    versions: Sequence[str | None]
+    data: Sequence[D]
+
+    def __post_init__(self) -> None:
+        if not len(self.keys) == len(self.versions) == len(self.data):
+            raise ValueError(f"{len(self.keys)} keys, {len(self.versions)} versions and {len(self.data)} records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +174,8 @@ class Coverage:
 
 #: What `Source.fetch` gives: a generator whose return value is its `Coverage`, or any iterable of
 #: records, which proves nothing and so never counts as complete.
-Fetch: TypeAlias = (
-    Generator["Record[D] | Unreadable | Mark", None, "Coverage | None"] | Iterable["Record[D] | Unreadable | Mark"]
-)
+Item: TypeAlias = "Record[D] | Records[D] | Unreadable | Mark"
+Fetch: TypeAlias = Generator["Item[D]", None, "Coverage | None"] | Iterable["Item[D]"]
 
 
 class Outcome(StrEnum):
@@ -175,8 +195,7 @@ class Stage(StrEnum):
     STATE = "state"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A record to be written. `binding` is None for a key that has no living row yet."""
 
     key: ExternalKey
@@ -185,8 +204,7 @@ class Change:
     binding: Binding | None
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """The row that now stands for a change, and what happened to it."""
 
     internal_id: str

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 from sync_pipelines.core.absence import Absence
-from sync_pipelines.core.known import Known
+from sync_pipelines.core.known import Known, KnownSystem
+from sync_pipelines.core.logger import SilentLogger
 from sync_pipelines.core.one_by_one import as_bulk
 from sync_pipelines.core.plan import BatchPlan, plan_batch, stored_version
 from sync_pipelines.core.records import (
@@ -23,6 +24,7 @@ from sync_pipelines.core.records import (
     Mark,
     Outcome,
     Payload,
+    Records,
     Reject,
     Stage,
     Unreadable,
@@ -41,17 +43,30 @@ D = TypeVar("D")
 
 
 @dataclass(slots=True)
+class _Refusal:
+    """A record or row that is malformed."""
+
+    key: ExternalKey
+    error: SyncError
+    data: object
+
+
+@dataclass(slots=True)
 class _Batch(Generic[D]):
-    """What was read since the last transaction, each key once; `token` is the last mark among it."""
+    """What is to be settled by the next transaction, each key once; `token` is the last mark before.
+
+    `good` are unchanged records that a reject is open for.
+    """
 
     records: dict[ExternalKey, Payload[D]] = field(default_factory=dict[ExternalKey, "Payload[D]"])
     refused: dict[ExternalKey, tuple[Reject, SyncError]] = field(
         default_factory=dict[ExternalKey, tuple[Reject, SyncError]]
     )
+    good: list[ExternalKey] = field(default_factory=list[ExternalKey])
     token: str | None = None
 
     def __len__(self) -> int:
-        return len(self.records) + len(self.refused)
+        return len(self.records) + len(self.refused) + len(self.good)
 
 
 @dataclass(slots=True)
@@ -69,6 +84,38 @@ class _Result:
         return [*self.plan.unchanged, *(change.key for change, _ in self.done), *still]
 
 
+class _Gathered(Records[D]):
+    """Records that came one by one, and passed `Source.validate` then."""
+
+
+_Item: TypeAlias = Records[D] | _Refusal | Mark
+
+
+class _Loose(Generic[D]):
+    """Records that came one by one, on their way to being columns."""
+
+    def __init__(self) -> None:
+        self.system: str | None = None
+        self._keys: list[str] = []
+        self._versions: list[str | None] = []
+        self._data: list[D] = []
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, key: ExternalKey, payload: Payload[D]) -> None:
+        self.system = key.system
+        self._keys.append(key.key)
+        self._versions.append(payload.version)
+        self._data.append(payload.data)
+
+    def gathered(self) -> Records[D]:
+        """All of them; it is empty then."""
+        records = _Gathered(self.system or "", self._keys, self._versions, self._data)
+        self.__init__()
+        return records
+
+
 class Run(Generic[D]):
     """The state of one run: what was seen, and the batch being gathered."""
 
@@ -76,8 +123,9 @@ class Run(Generic[D]):
         self._job = job
         self._tally = tally
         self._target = as_bulk(job.target)
-        self._known = Known(job.store, self._target)
-        self._batch = _Batch[D]()
+        self._known = Known(job.store)
+        self._prefix = stored_version(job.mapper, "") or ""
+        self._hears_skipped = type(job.logger).skipped is not SilentLogger.skipped
 
     def to_the_end(self) -> None:
         since = self._since()
@@ -99,23 +147,27 @@ class Run(Generic[D]):
     def _since(self) -> str | None:
         """The checkpoint; none where the mapper has changed since: the upstream would not send all of it again."""
         saved = None if self._job.full else self._job.store.get_checkpoint(self._job.stream)
-        prefix = stored_version(self._job.mapper, "") or ""
-        return saved.removeprefix(prefix) if saved and saved.startswith(prefix) else None
+        return saved.removeprefix(self._prefix) if saved and saved.startswith(self._prefix) else None
 
     def _read(self, since: str | None) -> Coverage:
+        """Read to the end. What was read before a read failed is true all the same, and is kept."""
         self._known.begin_reading()
+        self._batch = _Batch[D]()
+        self._long = False
+        self._waiting: list[_Item[D]] = []
+        self._waiting_records = 0
+        self._loose = _Loose[D]()
         try:
             coverage = self._take_all(self._job.source.fetch(since))
         except SourceError:
-            # What was read before the read failed is true all the same.
-            self._settle(last=True)
+            self._settle_rest()
             raise
-        self._settle(last=True)
+        self._settle_rest()
         return coverage
 
     def _take_all(self, fetch: Fetch[D]) -> Coverage:
         """Take every item; a fetch that returns no coverage has proven nothing."""
-        items, size = iter(fetch), self._job.batch_size
+        items, validate, loose, size = iter(fetch), self._job.source.validate, self._loose, self._job.batch_size
         while True:
             try:
                 item = next(items)
@@ -123,73 +175,140 @@ class Run(Generic[D]):
                 returned = cast("object", end.value)
                 return returned if isinstance(returned, Coverage) else Coverage(complete=False)
             if isinstance(item, tuple):
-                self._take(*item)
-            elif isinstance(item, Mark):
-                self._batch.token = item.token
+                key, payload = item
+                try:
+                    validate(key, payload)
+                except SyncError as error:
+                    self._take_loose()
+                    self._take(_Refusal(key, error, payload.data))
+                    continue
+                if key.system != loose.system or len(loose) >= size:
+                    self._take_loose()
+                loose.add(key, payload)
+                continue
+            self._take_loose()
+            if isinstance(item, Unreadable):
+                self._take(_Refusal(item.key, SourceError(item.reason), item.data))
             else:
-                self._refuse(item)
-            if len(self._batch) >= size:
+                self._take(item)
+
+    def _take_loose(self) -> None:
+        if self._loose:
+            self._take(self._loose.gathered())
+
+    def _take(self, item: _Item[D]) -> None:
+        """A stream of one batch has its keys looked up; for a longer one every version is learnt first."""
+        if not self._long:
+            self._waiting.append(item)
+            self._waiting_records += len(item.keys) if isinstance(item, Records) else 1
+            if self._waiting_records < self._job.batch_size:
+                return
+            self._long = True
+            self._take_waiting()
+        else:
+            self._sort(item)
+
+    def _take_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for item in waiting:
+            self._sort(item)
+
+    def _settle_rest(self) -> None:
+        self._take_loose()
+        self._take_waiting()
+        self._settle()
+
+    # --- sorting ------------------------------------------------------------------------------------------
+
+    def _sort(self, item: _Item[D]) -> None:
+        """Records that are written already are done with; the others wait for the next transaction."""
+        if isinstance(item, _Refusal):
+            self._set_aside(item.key, item.error, item.data)
+            return
+        if isinstance(item, Mark):
+            self._batch.token = item.token
+            return
+        known = self._known.of(item.system)
+        if self._long and not known.loaded:
+            known.load(self._target)
+        if not known.takes_all(item.keys):
+            self._sort_one_by_one(item, known)
+            return
+        prefix, written = self._prefix, known.versions
+        versions = [None if version is None else prefix + version for version in item.versions]
+        pairs = map(hash, zip(item.keys, versions, strict=True))
+        fresh = [place for place, pair in enumerate(pairs) if pair not in written]
+        self._skip(item, known, fresh)
+        for place in fresh:
+            self._add(item, place)
+
+    def _skip(self, item: Records[D], known: KnownSystem, fresh: Sequence[int]) -> None:
+        """Count all but the `fresh` ones, which nothing else need be done for."""
+        skipped = len(item.keys) - len(fresh)
+        if not skipped:
+            return
+        known.confirmed += skipped
+        self._tally.skipped += skipped
+        if self._hears_skipped or known.rejects:
+            changed = set(fresh)
+            keys = [ExternalKey(item.system, key) for n, key in enumerate(item.keys) if n not in changed]
+            for key in keys:
+                self._job.logger.skipped(key)
+            self._batch.good.extend(self._known.with_open_reject(keys))
+
+    def _add(self, item: Records[D], place: int) -> None:
+        key, payload = ExternalKey(item.system, item.keys[place]), Payload(item.data[place], item.versions[place])
+        if not isinstance(item, _Gathered):
+            try:
+                self._job.source.validate(key, payload)
+            except SyncError as error:
+                self._set_aside(key, error, payload.data)
+                return
+        records = self._batch.records
+        records[key] = payload
+        if len(records) >= self._job.batch_size:
+            self._settle()
+
+    def _sort_one_by_one(self, item: Records[D], known: KnownSystem) -> None:
+        """Some key comes twice: the same record twice is one record, two under one key are somebody's mistake."""
+        for place, (key, version) in enumerate(zip(item.keys, item.versions, strict=True)):
+            external_key = ExternalKey(item.system, key)
+            if external_key in self._batch.records or external_key in self._batch.refused:
                 self._settle()
+            first = known.takes(key)
+            if known.holds(key, stored_version(self._job.mapper, version)):
+                known.confirmed += first
+                self._tally.skipped += 1
+                self._job.logger.skipped(external_key)
+                self._batch.good.extend(self._known.with_open_reject([external_key]) if first else ())
+            elif first:
+                self._add(item, place)
+            else:
+                error = SourceError(f"{key} came twice with different content; the first was taken")
+                self._set_aside(external_key, error, item.data[place])
 
-    def _take(self, key: ExternalKey, payload: Payload[D]) -> None:
-        """Accept one record into the batch, once per run."""
-        try:
-            self._job.source.validate(key, payload)
-        except SyncError as error:
-            self._set_aside(key, Stage.SOURCE, error, payload.data)
-            return
-        if not self._known.takes(key):
-            self._take_again(key, payload)
-            return
-        if key in self._batch.refused:
-            self._settle()
-        self._batch.records[key] = payload
-
-    def _take_again(self, key: ExternalKey, payload: Payload[D]) -> None:
-        """The same record twice is one record; two records under one key are somebody's mistake."""
-        if key in self._batch.records:
-            self._settle()
-        if self._known.holds(key, stored_version(self._job.mapper, payload.version)):
-            self._tally.skipped += 1
-            self._job.logger.skipped(key)
-            return
-        error = SourceError(f"{key.key} came twice with different content; the first was taken")
-        self._set_aside(key, Stage.SOURCE, error, payload.data)
-
-    def _refuse(self, row: Unreadable) -> None:
-        self._set_aside(row.key, Stage.SOURCE, SourceError(row.reason), row.data)
-
-    def _set_aside(self, key: ExternalKey, stage: Stage, error: SyncError, data: object) -> None:
+    def _set_aside(self, key: ExternalKey, error: SyncError, data: object) -> None:
         if error.ends_run:
             raise error
         if key in self._batch.records or key in self._batch.refused:
             self._settle()
-        self._known.refuses(key)
-        self._batch.refused[key] = (Reject(key, stage, str(error), data), error)
+        self._known.of(key.system).refuses(key.key)
+        self._known.stand_ins += key.is_stand_in
+        self._batch.refused[key] = (Reject(key, Stage.SOURCE, str(error), data), error)
 
     # --- writing ------------------------------------------------------------------------------------------
 
-    def _settle(self, *, last: bool = False) -> None:
-        """Make the batch durable: rows, bindings, rejects and checkpoint in one transaction.
-
-        A stream of one batch has its keys looked up; for a longer one every version is learnt before the first.
-        """
+    def _settle(self) -> None:
+        """Make the batch durable: rows, bindings, rejects and checkpoint in one transaction."""
         batch, self._batch = self._batch, _Batch[D]()
         if not batch and batch.token is None:
             return
-        versions = {
-            key: stored_version(self._job.mapper, payload.version) for key, payload in batch.records.items()
-        }
-        if not last:
-            self._known.load({key.system for key in versions})
-        unchanged = [key for key, version in versions.items() if self._known.holds(key, version)]
-        for key in unchanged:
-            del batch.records[key]
         if self._job.plan:
             result = self._preview(batch)
         else:
-            result = in_transaction(self._job.store, lambda: self._write(batch, unchanged))
-        result.plan.unchanged.extend(unchanged)
+            result = in_transaction(self._job.store, lambda: self._write(batch))
+        prefix = self._prefix
+        versions = {k: None if p.version is None else prefix + p.version for k, p in batch.records.items()}
         self._known.settled(
             versions,
             before=[b for b in result.bindings.values() if b.key in versions],
@@ -213,7 +332,7 @@ class Run(Generic[D]):
         )
         return _Result(plan, bindings)
 
-    def _write(self, batch: _Batch[D], unchanged: Sequence[ExternalKey]) -> _Result:
+    def _write(self, batch: _Batch[D]) -> _Result:
         store, result = self._job.store, self._plan(batch)
         plan, done = result.plan, result.done
         results: Sequence[Written | TargetError] = self._target.upsert_many(plan.changes) if plan.changes else ()
@@ -223,14 +342,13 @@ class Run(Generic[D]):
             else:
                 done.append((change, written))
         made = [Binding(change.key, written.internal_id, change.version) for change, written in done]
-        for new in (True, False):
-            if some := [binding for binding in made if (binding.key not in result.bindings) is new]:
-                store.bind_many(some, new=new)
-        if plan.refused:
-            store.save_rejects([reject for reject, _ in plan.refused])
-        good = [*unchanged, *plan.unchanged, *(change.key for change, _ in done)]
-        if settled := self._known.with_open_reject(good):
-            store.resolve_rejects(settled)
+        if result.bindings:
+            store.bind_many([binding for binding in made if binding.key in result.bindings])
+            made = [binding for binding in made if binding.key not in result.bindings]
+        store.bind_many(made, new=True)
+        store.save_rejects([reject for reject, _ in plan.refused])
+        good = self._known.with_open_reject([*plan.unchanged, *(change.key for change, _ in done)])
+        store.resolve_rejects([*batch.good, *good])
         if batch.token is not None:
             store.save_checkpoint(self._job.stream, stored_version(self._job.mapper, batch.token) or "")
         return result

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from psycopg import InterfaceError, OperationalError, errors
 from psycopg import Error as PsycopgError
+from psycopg import InterfaceError, OperationalError, errors
 from sqlalchemy import exc
 
 from sync_pipelines.errors import (

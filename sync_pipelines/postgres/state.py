@@ -139,10 +139,10 @@ class PostgresStateStore:
     def bind_many(self, bindings: Sequence[Binding], *, new: bool = False) -> None:
         if not bindings:
             return
-        parts = [_split(b.key.system) for b in bindings]
+        parts = {system: _split(system) for system in {b.key.system for b in bindings}}
         columns = [
-            [p[0] for p in parts],
-            [p[1] for p in parts],
+            [parts[b.key.system][0] for b in bindings],
+            [parts[b.key.system][1] for b in bindings],
             [b.key.key for b in bindings],
             [b.internal_id for b in bindings],
             [b.version for b in bindings],

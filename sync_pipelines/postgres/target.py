@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -28,6 +27,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 Fields = tuple[str, ...]
 
+_NOT_EMPTY = 2
+
 
 class PostgresTarget:
     """Rows of `spec.table`. An existing row gets only the columns the sync owns, and only where they differ.
@@ -41,37 +42,48 @@ class PostgresTarget:
         self._columns = _columns(session, spec)
         self._relation = session.table(spec.kind)
         self._id = _quoted(spec.id)
-        self._checks = [(name, *_check_of(self._columns[spec.column(name)])) for name in spec.fields]
-        self._fields = frozenset(spec.fields)
+        self._kind = spec.kind
+        self._shapes: dict[Fields, list[tuple[str, int, int | None]]] = {}
 
     # --- validation ---------------------------------------------------------------------------------------
 
     def validate(self, key: ExternalKey, projection: Projection) -> None:
         """Raise TargetError for a projection that the table cannot hold, naming the column and not the value."""
-        spec, fields = self._spec, projection.fields
-        if projection.kind != spec.kind:
-            raise TargetError(f"a projection of {projection.kind} does not belong into {spec.kind}")
-        if not fields.keys() <= self._fields:
-            name = sorted(fields.keys() - self._fields)[0]
-            raise TargetError(f"{spec.kind} has no column {name} that a sync may write")
-        for name in spec.natural_key:
-            if fields.get(name) in (None, ""):
-                raise TargetError(f"{name} is empty")
-        for name, nullable, length in self._checks:
-            value = fields.get(name)
+        kind, fields = projection
+        checks = self._shapes.get(tuple(fields))
+        if checks is None or kind != self._kind:
+            checks = self._checks_for(kind, fields)
+        for value, (name, required, length) in zip(fields.values(), checks, strict=True):
             if type(value) is str:
-                if "\x00" in value or (length is not None and len(value) > length) or not value.isascii():
+                if "\x00" in value or not value.isascii() or (length is not None and len(value) > length):
                     _check_text(name, length, value)
-            elif value is None and not nullable and name in fields:
-                raise TargetError(f"{name} is missing")
+                if not value and required == _NOT_EMPTY:
+                    raise TargetError(f"{name} is empty")
+            elif value is None and required:
+                raise TargetError(f"{name} is {'empty' if required == _NOT_EMPTY else 'missing'}")
+
+    def _checks_for(self, kind: str, fields: Mapping[str, Any]) -> list[tuple[str, int, int | None]]:
+        """What to look at in each field of projections with these fields: name, how required, longest text."""
+        spec = self._spec
+        if kind != self._kind:
+            raise TargetError(f"a projection of {kind} does not belong into {self._kind}")
+        if foreign := sorted(fields.keys() - set(spec.fields)):
+            raise TargetError(f"{self._kind} has no column {foreign[0]} that a sync may write")
+        if lacking := [name for name in spec.natural_key if name not in fields]:
+            raise TargetError(f"{lacking[0]} is empty")
+        checks: list[tuple[str, int, int | None]] = []
+        for name in fields:
+            column = self._columns[spec.column(name)]
+            required = _NOT_EMPTY if name in spec.natural_key else int(not column.nullable)
+            checks.append((name, required, getattr(column.type, "length", None)))
+        return self._shapes.setdefault(tuple(fields), checks)
 
     # --- writing ------------------------------------------------------------------------------------------
 
     def upsert_many(self, changes: Sequence[Change]) -> Sequence[Written | TargetError]:
         """Write the batch: rows with a binding are updated, the others made, or adopted where the spec says so."""
-        numbered = list(enumerate(changes))
         results: list[Written | TargetError | None] = [None] * len(changes)
-        for (is_new, fields), group in _alike(numbered):
+        for (is_new, fields), group in _alike(changes):
             write = self._insert if is_new else self._update
             for number, result in self._halving(group, lambda part, w=write, f=fields: w(part, f)):
                 results[number] = result
@@ -244,7 +256,7 @@ class PostgresTarget:
     def preview(self, changes: Sequence[Change]) -> Sequence[Difference | TargetError | None]:
         """What `upsert_many` would do, by reading alone. Values are text, as PostgreSQL writes them."""
         results: list[Difference | TargetError | None] = [None] * len(changes)
-        for (is_new, fields), group in _alike(list(enumerate(changes))):
+        for (is_new, fields), group in _alike(changes):
             look = self._preview_new if is_new else self._preview_bound
             for number, result in self._halving(group, lambda part, w=look, f=fields: w(part, f)):
                 results[number] = result
@@ -354,14 +366,12 @@ def _columns(session: Session, spec: TableSpec) -> sa.ColumnCollection[str, sa.C
     return table.columns  # pyright: ignore[reportReturnType]
 
 
-def _alike(numbered: list[tuple[int, Change]]) -> Iterable[tuple[tuple[bool, Fields], list[tuple[int, Change]]]]:
-    """Changes by whether they are new and which fields they have; those without a row in the order of their keys."""
-
-    def shape(item: tuple[int, Change]) -> tuple[bool, Fields]:
-        return item[1].binding is None, tuple(item[1].projection.fields)
-
-    numbered.sort(key=lambda item: (*shape(item), item[1].key.key))
-    return [(alike, list(group)) for alike, group in groupby(numbered, key=shape)]
+def _alike(changes: Sequence[Change]) -> Iterable[tuple[tuple[bool, Fields], list[tuple[int, Change]]]]:
+    """Changes with their numbers, by whether they are new and which fields they have; in the order of their keys."""
+    shapes = [(change.binding is None, tuple(change.projection.fields)) for change in changes]
+    order = sorted(range(len(changes)), key=[change.key.key for change in changes].__getitem__)
+    for shape in dict.fromkeys(shapes):
+        yield shape, [(number, changes[number]) for number in order if shapes[number] == shape]
 
 
 def _values(changes: Sequence[Change], fields: Fields) -> list[Sequence[Any]]:
@@ -386,10 +396,6 @@ def _written(internal_id: str, touched: Collection[str]) -> Written:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _check_of(column: sa.Column[Any]) -> tuple[bool, int | None]:
-    return bool(column.nullable), getattr(column.type, "length", None)
 
 
 def _check_text(name: str, length: int | None, value: str) -> None:
