@@ -62,8 +62,11 @@ class _Batch(Generic[D]):
     refused: dict[ExternalKey, tuple[Reject, SyncError]] = field(
         default_factory=dict[ExternalKey, tuple[Reject, SyncError]]
     )
-    good: list[ExternalKey] = field(default_factory=list[ExternalKey])
+    good: set[ExternalKey] = field(default_factory=set[ExternalKey])
     token: str | None = None
+
+    def __contains__(self, key: ExternalKey) -> bool:
+        return key in self.records or key in self.refused or key in self.good
 
     def __len__(self) -> int:
         return len(self.records) + len(self.refused) + len(self.good)
@@ -254,7 +257,7 @@ class Run(Generic[D]):
             keys = [ExternalKey(item.system, key) for n, key in enumerate(item.keys) if n not in changed]
             for key in keys:
                 self._job.logger.skipped(key)
-            self._batch.good.extend(self._known.with_open_reject(keys))
+            self._batch.good.update(self._known.with_open_reject(keys))
 
     def _add(self, item: Records[D], place: int) -> None:
         key, payload = ExternalKey(item.system, item.keys[place]), Payload(item.data[place], item.versions[place])
@@ -273,14 +276,14 @@ class Run(Generic[D]):
         """Some key comes twice: the same record twice is one record, two under one key are somebody's mistake."""
         for place, (key, version) in enumerate(zip(item.keys, item.versions, strict=True)):
             external_key = ExternalKey(item.system, key)
-            if external_key in self._batch.records or external_key in self._batch.refused:
+            if external_key in self._batch:
                 self._settle()
             first = known.takes(key)
             if known.holds(key, stored_version(self._job.mapper, version)):
                 known.confirmed += first
                 self._tally.skipped += 1
                 self._job.logger.skipped(external_key)
-                self._batch.good.extend(self._known.with_open_reject([external_key]) if first else ())
+                self._batch.good.update(self._known.with_open_reject([external_key]) if first else ())
             elif first:
                 self._add(item, place)
             else:
@@ -290,7 +293,7 @@ class Run(Generic[D]):
     def _set_aside(self, key: ExternalKey, error: SyncError, data: object) -> None:
         if error.ends_run:
             raise error
-        if key in self._batch.records or key in self._batch.refused:
+        if key in self._batch:
             self._settle()
         self._known.of(key.system).refuses(key.key)
         self._known.stand_ins += key.is_stand_in

@@ -1,4 +1,3 @@
-
 import pytest
 
 from sync_pipelines.core import ExternalKey, SyncReport
