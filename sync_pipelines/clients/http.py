@@ -1,26 +1,38 @@
 """The one place that sends a request: idempotent GETs only, bounded retries, no secret in any message.
 
 It knows HTTP. What a status means for one upstream is that upstream's client's to say, in `read`.
+Callers are synchronous. The requests run in a thread of the sender's own: several can be under way, and what
+interrupts a caller (Ctrl-C, the orchestrator) finds it waiting, never inside the event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
-import time
-from collections.abc import Callable, Mapping
+import ssl
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpx
+import aiohttp
+import certifi
+from anyio.from_thread import start_blocking_portal
 
 from sync_pipelines.errors import RateLimited, SourceError, SourceUnavailable, UnexpectedAnswer
 
-__all__ = ["Answer", "Sender", "retry_after_seconds"]
+__all__ = ["Answer", "Request", "Sender", "retry_after_seconds"]
 
 T = TypeVar("T")
+Request = tuple[str, Mapping[str, str]]  # path below the base URL, and query
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +64,8 @@ class Sender:
     """Sends GETs to one base URL with fixed headers, and repeats those that may succeed the next time.
 
     `attempts` counts the first one. Waits grow from `backoff` seconds, doubled and jittered, to 8 s; an
-    upstream that says how long to wait (RateLimited.retry_after) is obeyed up to `longest_wait` seconds.
+    upstream that says how long to wait (RateLimited.retry_after) is obeyed up to `longest_wait` seconds, and
+    nothing is sent to it meanwhile. `in_flight` is how many requests `get_many` has under way at most.
     """
 
     def __init__(
@@ -61,45 +74,98 @@ class Sender:
         headers: Mapping[str, str],
         *,
         attempts: int = 4,
+        in_flight: int = 8,
         timeout: float = 30.0,
         backoff: float = 0.5,
         longest_wait: float = 65.0,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._http = httpx.Client(
-            base_url=base_url.rstrip("/") + "/",
-            headers=dict(headers),
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
-            follow_redirects=False,
-        )
+        self._base_url = base_url.rstrip("/")
+        self._where = urlsplit(base_url).netloc.rpartition("@")[2]
+        # Given with each request: what the session holds, aiohttp shows the proxy too.
+        self._headers = dict(headers)
         self._attempts = attempts
+        self._in_flight = in_flight
         self._backoff = backoff
         self._longest_wait = longest_wait
         self._sleep = sleep
         self.now = now
         self.requests = 0
         self.retries = 0
+        self._pauses = 0
+        self._may_send = asyncio.Event()
+        self._may_send.set()
+        self._under_way = set[asyncio.Task[Any]]()
+        limits = aiohttp.ClientTimeout(connect=min(timeout, 10.0), sock_read=timeout)
+        with ExitStack() as stack:
+            self._portal = stack.enter_context(start_blocking_portal(name="sender"))
+            connected = self._portal.wrap_async_context_manager(self._connected(limits))
+            self._session, self._loop = stack.enter_context(connected)
+            self._close = stack.pop_all().close
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """Drop the requests under way, close the connections, and end the thread."""
+        self._close()
 
     def get(self, path: str, params: Mapping[str, str], read: Callable[[Answer], T]) -> T:
         """Send one GET and hand the answer to `read`; a transient SourceError of either is tried again.
 
         Raises the last SourceError.
         """
+        (result,) = self.get_many([(path, params)], read)
+        return result
+
+    def get_many(
+        self, requests: Iterable[Request], read: Callable[[Answer], T], *, in_flight: int | None = None
+    ) -> Generator[T, None, None]:
+        """What `get` gives for each request, in the order asked, with at most `in_flight` of them under way.
+
+        Requests are taken when there is room for them, so `requests` may be endless. `read` runs in the
+        sender's thread. A request's SourceError is raised at its turn, and none after it is begun. Closing the
+        generator drops what is under way; an answer not waited for may still have been sent for.
+        """
+        waiting = iter(requests)
+        window = deque[asyncio.Task[T]]()
+        try:
+            while True:
+                room = 0 if any(map(_failed, window)) else (in_flight or self._in_flight) - len(window)
+                new = list(islice(waiting, room))
+                if not new and not window:
+                    return
+                # Not through the portal, which goes back and forth twice as often.
+                yield _outcome(asyncio.run_coroutine_threadsafe(self._next(window, new, read), self._loop))
+        except BaseException:  # failed, interrupted, or closed early
+            if not self._loop.is_closed():
+                self._portal.call(_drop, window)
+            raise
+
+    async def _next(
+        self, window: deque[asyncio.Task[T]], new: Iterable[Request], read: Callable[[Answer], T]
+    ) -> T:
+        """Begin the new requests, and wait for the oldest. One call for both: each costs a change of thread."""
+        for path, params in new:
+            task = asyncio.create_task(self._get(path, params, read))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            task.add_done_callback(_failed)  # looked at: asyncio reports no error that nobody came to hear
+            window.append(task)
+        result = await window[0]
+        window.popleft()
+        return result
+
+    async def _get(self, path: str, params: Mapping[str, str], read: Callable[[Answer], T]) -> T:
         for attempt in range(1, self._attempts + 1):
+            await self._may_send.wait()
             try:
-                return read(self._send(path, params))
+                return read(await self._send(path, params))
             except SourceError as error:
-                wait = self._wait_before_next(error, attempt)
-                if wait is None:
+                seconds = self._wait_before_next(error, attempt)
+                if seconds is None:
                     raise
-                _log.info("%s: %s; trying again in %.1f s", path, type(error).__name__, wait)
+                _log.info("%s: %s; trying again in %.1f s", path, type(error).__name__, seconds)
                 self.retries += 1
-                self._sleep(wait)
+                await (self._pause if isinstance(error, RateLimited) else self._sleep)(seconds)
         raise AssertionError("the last attempt returns or raises")
 
     def _wait_before_next(self, error: SourceError, attempt: int) -> float | None:
@@ -110,17 +176,99 @@ class Sender:
             return wait if wait is not None and wait <= self._longest_wait else None
         return min(self._backoff * 2 ** (attempt - 1), 8.0) * random.uniform(0.5, 1.0)  # noqa: S311
 
-    def _send(self, path: str, params: Mapping[str, str]) -> Answer:
-        self.requests += 1
-        where = self._http.base_url.netloc.decode()
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, and let no request begin meanwhile: the limit is the upstream's, not one request's."""
+        self._pauses += 1
+        self._may_send.clear()
         try:
-            answer = self._http.get(path.lstrip("/"), params=params)
-        except httpx.TimeoutException as error:
-            raise SourceUnavailable(f"no answer from {where} in time ({type(error).__name__})") from error
-        except httpx.TransportError as error:
-            raise SourceUnavailable(f"cannot reach {where}: {error or type(error).__name__}") from error
-        except httpx.DecodingError as error:
-            raise SourceUnavailable(f"the answer of {where} is damaged ({path})") from error
-        except (httpx.InvalidURL, httpx.HTTPError) as error:
-            raise UnexpectedAnswer(f"cannot ask {where} ({type(error).__name__}, {path})") from error
-        return Answer(answer.status_code, answer.headers, answer.content, path)
+            await self._sleep(seconds)
+        finally:
+            self._pauses -= 1
+            if not self._pauses:
+                self._may_send.set()
+
+    async def _send(self, path: str, params: Mapping[str, str]) -> Answer:
+        self.requests += 1
+        url = f"{self._base_url}/{path.lstrip('/')}"
+        try:
+            async with self._session.get(
+                url, params=params, headers=self._headers, allow_redirects=False
+            ) as answer:
+                return Answer(answer.status, answer.headers, await answer.read(), path)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise _as_source_error(error, self._where, path) from error
+
+    async def _once(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Where a connection breaks, aiohttp sends a second time, uncounted; not so for an error of ours."""
+        try:
+            return await handler(request)
+        except aiohttp.ClientConnectionError as error:
+            raise _as_source_error(error, self._where, request.url.path) from error
+
+    @asynccontextmanager
+    async def _connected(
+        self, limits: aiohttp.ClientTimeout
+    ) -> AsyncGenerator[tuple[aiohttp.ClientSession, asyncio.AbstractEventLoop], None]:
+        trusted = ssl.create_default_context()  # the system's: a school's proxy may sign with its own
+        trusted.load_verify_locations(certifi.where())  # for a system that has none
+        async with aiohttp.ClientSession(
+            timeout=limits,
+            connector=aiohttp.TCPConnector(ssl=trusted, limit=0),
+            middlewares=[self._once],
+            proxy=_proxy(self._base_url),
+        ) as session:
+            try:
+                yield session, asyncio.get_running_loop()
+            finally:
+                await _drop(self._under_way)
+
+
+def _as_source_error(error: Exception, where: str, path: str) -> SourceError:
+    if isinstance(error, TimeoutError):
+        return SourceUnavailable(f"no answer from {where} in time ({type(error).__name__})")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return SourceUnavailable(f"cannot reach {where}: the proxy answered status {error.status}")
+    if isinstance(error, aiohttp.ClientConnectionError):
+        # The cause is the operating system's word. The error's own may quote the answer's headers.
+        return SourceUnavailable(f"cannot reach {where}: {error.__cause__ or type(error).__name__}")
+    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError)):
+        return SourceUnavailable(f"the answer of {where} is cut short or damaged ({path})")
+    return UnexpectedAnswer(f"cannot ask {where} ({type(error).__name__}, {path})")
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment, or the system, wants for this address.
+
+    Asked once: aiohttp's own `trust_env` asks for every request, and looks for passwords in ~/.netrc.
+    """
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+async def _drop(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel, and see the end of each: no connection stays half read."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+def _outcome(future: Future[T]) -> T:
+    """Its result. Waits in short turns, because on Windows nothing interrupts a long one."""
+    try:
+        while not future.done():
+            with suppress(TimeoutError):
+                return future.result(timeout=0.2)
+        return future.result()
+    finally:
+        future.cancel()

@@ -3,19 +3,22 @@
 Every reading of `[s, s+K]` but [limit, offset] starts at absolute position s. So the list is assembled by
 position: each page is asked for from the last row held, and must begin with that very row. The proof that
 nothing is missing is: as many rows as the server says there are, and a last request that added none.
+It does not matter in which order the pages were answered, because ids ascend: a page that begins with one row
+held and ends with the next has every row between. So pages are asked for ahead of their turn.
 Source: contracts/wtl.md A14–A16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, islice, pairwise, tee
 from typing import Any
 
 from sync_pipelines.errors import UnexpectedAnswer
 
-__all__ = ["Listing", "Page", "read_all"]
+__all__ = ["GetPages", "Listing", "Page", "Range", "read_all"]
 
 _MAX_PAGES = 100_000
 
@@ -26,6 +29,12 @@ class Page:
 
     rows: Sequence[Any]
     total: int | None
+
+
+Range = tuple[int, int]
+GetPages = Callable[[Iterable[Range]], Generator[Page, None, None]]
+# The page of each range, in order. It may take as many ranges ahead as it likes to have under way, and gives up
+# on those when it is closed.
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class _RepeatedId(_RowsMoved):
 
 
 def read_all(
-    get_page: Callable[[int, int], Page],
+    get_pages: GetPages,
     row_id: Callable[[Any], str | None],
     *,
     page_size: int = 1000,
@@ -61,17 +70,17 @@ def read_all(
 ) -> Listing:
     """Read a list whose rows have unique ids and are sorted by them, numerically and ascending.
 
-    `get_page(a, b)` answers `range=[a,b]`. `row_id` gives a row's id, or None for a row without a usable one.
-    `on_page` hears how many rows are held, of how many. A list that moved is read again from its start, at
-    most `max_restarts` times; after that what the last pass held comes back as incomplete.
+    `get_pages` gives the page of each `range=[a,b]`. `row_id` gives a row's id, or None for a row without a
+    usable one. `on_page` hears how many rows are held, of how many. A list that moved is read again from its
+    start, at most `max_restarts` times; after that what the last pass held comes back as incomplete.
 
     Raises UnexpectedAnswer when the server's answers cannot be a list in the order asked for, and whatever
-    `get_page` raises.
+    `get_pages` raises.
     """
     moved: _RowsMoved | None = None
     for _ in range(1 + max_restarts):
         try:
-            return _one_pass(get_page, row_id, page_size, on_page)
+            return _one_pass(get_pages, row_id, page_size, on_page)
         except _RepeatedId as error:
             if isinstance(moved, _RepeatedId) and moved.held == error.held:
                 # Twice the same to the row: nothing moves, the upstream itself holds the id twice.
@@ -84,7 +93,7 @@ def read_all(
 
 
 def _one_pass(
-    get_page: Callable[[int, int], Page],
+    get_pages: GetPages,
     row_id: Callable[[Any], str | None],
     page_size: int,
     on_page: Callable[[int, int | None], None],
@@ -92,28 +101,58 @@ def _one_pass(
     held: list[Any] = []
     total: int | None = None
     pages_that_added = 0
-    for _ in range(_MAX_PAGES):
-        start = max(len(held) - 1, 0)
-        page = get_page(start, start + page_size)
-        if total is not None and (page.total is None or page.total < total):
-            raise _RowsMoved(held, total, "the number of rows shrank while they were read")
-        total = page.total
-        new = _without_overlap(held, page, total)
-        held.extend(new)
-        on_page(len(held), total)
-        if new:
+    with closing(_pages_from_last_row(get_pages, held, page_size)) as pages:
+        for page in islice(pages, _MAX_PAGES):
+            if total is not None and (page.total is None or page.total < total):
+                raise _RowsMoved(held, total, "the number of rows shrank while they were read")
+            total = page.total
+            new = _without_overlap(held, page, total)
+            held.extend(new)
+            on_page(len(held), total)
+            if not new:
+                return _proven(held, row_id, total, pages_that_added)
             pages_that_added += 1
-            continue
-        if total is not None and len(held) < total:
-            raise UnexpectedAnswer(
-                f"the list stopped at row {len(held)} of {total}: the server does not take range=[a,b] as "
-                "first and last row, or offset and limit"
-            )
-        _check_order(held, row_id, total, pages_that_added)
-        if total is None:
-            return Listing(held, total, False, "the server does not say how many rows there are (Content-Range)")
-        return Listing(held, total, True)
     raise UnexpectedAnswer(f"the list does not end: {_MAX_PAGES} pages were read")
+
+
+def _pages_from_last_row(get_pages: GetPages, held: Sequence[Any], page_size: int) -> Generator[Page, None, None]:
+    """Without end, the page that starts at the last row held; the caller adds each page to `held`.
+
+    Pages are asked for ahead as if each brought as many rows as the one before. When one does not, those ahead
+    are given up, and there are none until two pages in a row are alike: where pages grow, as a server that
+    takes [offset, limit] makes them, it is not asked in vain again and again.
+    """
+    page = before = None
+    while True:
+        alike = page is None or before is None or len(page.rows) == len(before.rows)
+        starts, asked = tee(_starts(len(held), page if alike else None))
+        with closing(get_pages((a, a + page_size) for a in asked)) as pages:
+            for start in starts:
+                if start != max(len(held) - 1, 0):
+                    break
+                before, page = page, next(pages)
+                yield page
+
+
+def _starts(held: int, page: Page | None) -> Iterator[int]:
+    """Where the next page starts; and the pages after it, to the last row, if all are like `page`."""
+    start = max(held - 1, 0)
+    if page is None or page.total is None or len(page.rows) < 2 or start >= page.total - 1:
+        return iter((start,))
+    return chain(range(start, page.total - 1, len(page.rows) - 1), (page.total - 1,))
+
+
+def _proven(held: list[Any], row_id: Callable[[Any], str | None], total: int | None, pages: int) -> Listing:
+    """What is held after a request that added nothing. `pages` added something."""
+    if total is not None and len(held) < total:
+        raise UnexpectedAnswer(
+            f"the list stopped at row {len(held)} of {total}: the server does not take range=[a,b] as "
+            "first and last row, or offset and limit"
+        )
+    _check_order(held, row_id, total, pages)
+    if total is None:
+        return Listing(held, total, False, "the server does not say how many rows there are (Content-Range)")
+    return Listing(held, total, True)
 
 
 def _without_overlap(held: list[Any], page: Page, total: int | None) -> Sequence[Any]:

@@ -2,8 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -19,8 +19,8 @@ OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]"
 
 
 @contextmanager
-def raw_server(*replies: bytes) -> Generator[str, None, None]:
-    """Answers each connection with the next reply, byte for byte, and closes it."""
+def raw_server(*replies: bytes, heard: list[bytes] | None = None) -> Generator[str, None, None]:
+    """Answers each connection with the next reply, byte for byte, and closes it. `heard` gets what it was told."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
@@ -30,7 +30,9 @@ def raw_server(*replies: bytes) -> Generator[str, None, None]:
                 except OSError:
                     return
                 with connection:
-                    connection.recv(65536)
+                    told = connection.recv(65536)
+                    if heard is not None:
+                        heard.append(told)
                     connection.sendall(reply)
 
         thread = threading.Thread(target=answer, daemon=True)
@@ -44,12 +46,21 @@ def body(answer: Answer) -> bytes:
     return answer.body
 
 
+def noting(waits: list[float]) -> Callable[[float], Awaitable[None]]:
+    """A sleep that takes no time."""
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    return sleep
+
+
 @pytest.fixture
 def sender() -> Generator[MakeSender, None, None]:
     with ExitStack() as stack:
 
         def make(url: str, waits: list[float]) -> Sender:
-            http = Sender(url, {"X-Auth-Token": "hunter22"}, sleep=waits.append)
+            http = Sender(url, {"X-Auth-Token": "hunter22"}, sleep=noting(waits))
             stack.callback(http.close)
             return http
 
@@ -63,9 +74,11 @@ def sender() -> Generator[MakeSender, None, None]:
         b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n[1,2",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1",
+        b"HTTP/1.1 200 OK\r\nSet-Coo",
         b"not http at all\r\n\r\n",
     ],
-    ids=["reset", "503", "cut short", "damaged gzip", "not http"],
+    ids=["reset", "503", "cut short", "damaged gzip", "cut in a chunk", "half a header", "not http"],
 )
 def test_a_broken_answer_is_asked_for_again(sender: MakeSender, broken: bytes) -> None:
     waits: list[float] = []
@@ -90,6 +103,44 @@ def test_nobody_listening_is_an_unavailable_source(sender: MakeSender) -> None:
         port = listener.getsockname()[1]
     with pytest.raises(SourceUnavailable, match=rf"cannot reach 127\.0\.0\.1:{port}"):
         sender(f"http://127.0.0.1:{port}", []).get("x", {}, body)
+
+
+def test_a_server_that_says_nothing_is_an_unavailable_source() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        http = Sender(f"http://127.0.0.1:{listener.getsockname()[1]}", {}, attempts=1, timeout=0.1)
+        with closing(http), pytest.raises(SourceUnavailable, match="in time"):
+            http.get("x", {}, body)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:99999", "ftp://127.0.0.1", "school"])
+def test_an_address_that_is_none_is_not_tried_again(sender: MakeSender, address: str) -> None:
+    http = sender(address, [])
+    with pytest.raises(UnexpectedAnswer, match="cannot ask"):
+        http.get("x", {}, body)
+    assert http.requests == 1
+
+
+@pytest.mark.parametrize(("exempt", "status"), [("", 202), ("127.0.0.1", 200)])
+def test_requests_go_through_the_proxy_of_the_environment(
+    sender: MakeSender, monkeypatch: pytest.MonkeyPatch, exempt: str, status: int
+) -> None:
+    with raw_server(OK) as upstream, raw_server(OK.replace(b"200 OK", b"202 Accepted")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", exempt)
+        assert sender(upstream, []).get("x", {}, lambda answer: answer.status) == status
+
+
+def test_a_proxy_that_passes_on_a_secure_connection_does_not_see_the_token(
+    sender: MakeSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bytes] = []
+    refusal = b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"
+    with raw_server(*[refusal] * 4, heard=heard) as proxy:
+        monkeypatch.setenv("https_proxy", proxy)
+        with pytest.raises(SourceUnavailable, match="the proxy answered status 407"):
+            sender("https://school.example", []).get("x", {}, body)
+    assert heard
+    assert all(told.startswith(b"CONNECT") and b"hunter22" not in told for told in heard)
 
 
 def test_a_permanent_error_is_not_tried_again(sender: MakeSender) -> None:

@@ -1,14 +1,16 @@
 """Paging is exact or refuses, whatever `range` means to the server (contracts/wtl.md A14, A16)."""
 
 import random
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from itertools import islice
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_pipelines.clients.paging import Listing, Page, read_all
+from sync_pipelines.clients.paging import GetPages, Listing, Page, Range, read_all
 from sync_pipelines.errors import UnexpectedAnswer
 
 Row = dict[str, str]
@@ -28,6 +30,8 @@ sizes = st.sampled_from([0, 1, 2, 3, 9, 10, 11, 50, 99, 100, 101, 102, 999, 1000
     0, 300
 )
 page_sizes = st.sampled_from([2, 10, 100, 1000])
+in_flights = st.sampled_from([1, 2, 4, 8])
+seeds = st.integers(0, 10**9)
 
 
 class Server:
@@ -47,6 +51,40 @@ class Server:
         return Page(rows if self.cap is None else rows[: self.cap], len(self.rows) if self.says_total else None)
 
 
+def one_by_one(get_page: Callable[[int, int], Page]) -> GetPages:
+    def get_pages(ranges: Iterable[Range]) -> Generator[Page, None, None]:
+        yield from (get_page(a, b) for a, b in ranges)
+
+    return get_pages
+
+
+class Window:
+    """Several requests in flight, answered in any order, and the pages given in the order asked."""
+
+    def __init__(self, get_page: Callable[[int, int], Page], in_flight: int, seed: int) -> None:
+        self.get_page, self.in_flight, self.rng = get_page, in_flight, random.Random(seed)
+        self.sent: list[Range] = []
+        self.given_up = 0
+
+    def get_pages(self, ranges: Iterable[Range]) -> Generator[Page, None, None]:
+        waiting = iter(ranges)
+        window = deque[Range]()
+        answers: dict[Range, Page] = {}
+        try:
+            while True:
+                new = list(islice(waiting, self.in_flight - len(window)))
+                self.sent += new
+                window += new
+                if not window:
+                    return
+                while window[0] not in answers:
+                    some = self.rng.choice([asked for asked in window if asked not in answers])
+                    answers[some] = self.get_page(*some)
+                yield answers.pop(window.popleft())
+        finally:
+            self.given_up += bool(window)
+
+
 def numbered(n: int) -> list[Row]:
     return [{"id": str(3 * i + 1), "name": f"row {i}"} for i in range(n)]
 
@@ -56,29 +94,63 @@ def row_id(row: Any) -> str | None:
 
 
 def read(server: Server, page_size: int = 1000) -> Listing:
-    return read_all(server.get, row_id, page_size=page_size)
+    return read_all(one_by_one(server.get), row_id, page_size=page_size)
+
+
+def read_ahead(server: Server, page_size: int, in_flight: int, seed: int) -> tuple[Listing, Window]:
+    window = Window(server.get, in_flight, seed)
+    return read_all(window.get_pages, row_id, page_size=page_size), window
 
 
 @pytest.mark.parametrize("meaning", MEANINGS)
-@given(size=sizes, page_size=page_sizes, cap=caps)
-def test_a_list_at_rest_is_read_exactly(meaning: str, size: int, page_size: int, cap: int | None) -> None:
+@given(size=sizes, page_size=page_sizes, cap=caps, in_flight=in_flights, seed=seeds)
+def test_a_list_at_rest_is_read_exactly(
+    meaning: str, size: int, page_size: int, cap: int | None, in_flight: int, seed: int
+) -> None:
     rows = numbered(size)
-    listing = read(Server(rows, MEANINGS[meaning], cap), page_size)
+    listing, _ = read_ahead(Server(rows, MEANINGS[meaning], cap), page_size, in_flight, seed)
     assert list(listing.rows) == rows
     assert listing.complete
 
 
+@pytest.mark.parametrize("meaning", MEANINGS)
+@given(size=sizes, page_size=page_sizes, cap=caps, in_flight=in_flights, seed=seeds)
+def test_reading_ahead_sends_no_more_than_one_by_one_but_for_what_it_gives_up_once(
+    meaning: str, size: int, page_size: int, cap: int | None, in_flight: int, seed: int
+) -> None:
+    plain = Server(numbered(size), MEANINGS[meaning], cap)
+    read(plain, page_size)
+    _, window = read_ahead(Server(plain.rows, plain.meaning, cap), page_size, in_flight, seed)
+    assert window.given_up <= (0 if meaning in ("inclusive", "half-open") else 1)
+    assert len(window.sent) <= plain.requests + (in_flight if window.given_up else 0)
+
+
 @pytest.mark.parametrize("meaning", NOT_BY_POSITION)
-@given(size=sizes, page_size=page_sizes, cap=caps)
+@given(size=sizes, page_size=page_sizes, cap=caps, in_flight=in_flights, seed=seeds)
 def test_a_server_that_reads_the_range_otherwise_is_refused_and_never_believed(
-    meaning: str, size: int, page_size: int, cap: int | None
+    meaning: str, size: int, page_size: int, cap: int | None, in_flight: int, seed: int
 ) -> None:
     rows = numbered(size)
     try:
-        listing = read(Server(rows, NOT_BY_POSITION[meaning], cap), page_size)
+        listing, _ = read_ahead(Server(rows, NOT_BY_POSITION[meaning], cap), page_size, in_flight, seed)
     except UnexpectedAnswer:
         return
     assert not listing.complete or list(listing.rows) == rows
+
+
+@pytest.mark.parametrize("meaning", MEANINGS | NOT_BY_POSITION)
+@given(size=sizes, page_size=page_sizes, cap=caps, in_flight=in_flights, seed=seeds)
+def test_reading_ahead_gives_and_refuses_what_one_by_one_does(
+    meaning: str, size: int, page_size: int, cap: int | None, in_flight: int, seed: int
+) -> None:
+    def outcome(read: Callable[[Server], Listing]) -> Listing | str:
+        try:
+            return read(Server(numbered(size), (MEANINGS | NOT_BY_POSITION)[meaning], cap))
+        except UnexpectedAnswer as error:
+            return str(error)
+
+    ahead = outcome(lambda server: read_ahead(server, page_size, in_flight, seed)[0])
+    assert ahead == outcome(lambda server: read(server, page_size))
 
 
 def test_limit_before_offset_is_refused_with_a_sentence_that_says_so() -> None:
@@ -87,10 +159,16 @@ def test_limit_before_offset_is_refused_with_a_sentence_that_says_so() -> None:
 
 
 @pytest.mark.parametrize("meaning", MEANINGS)
-@given(seed=st.integers(0, 10**9), size=st.integers(0, 60), page_size=st.sampled_from([2, 5, 10]), cap=caps)
+@given(
+    seed=seeds,
+    size=st.integers(0, 60),
+    page_size=st.sampled_from([2, 5, 10]),
+    cap=caps,
+    in_flight=in_flights,
+)
 @settings(max_examples=400)
 def test_no_row_that_was_there_throughout_is_lost_while_the_list_changes(
-    meaning: str, seed: int, size: int, page_size: int, cap: int | None
+    meaning: str, seed: int, size: int, page_size: int, cap: int | None, in_flight: int
 ) -> None:
     rng = random.Random(seed)
     server = Server(numbered(size), MEANINGS[meaning], cap)
@@ -103,7 +181,7 @@ def test_no_row_that_was_there_throughout_is_lost_while_the_list_changes(
             server.rows.append({"id": str(10_000 + server.requests), "name": "new"})
 
     server.before_answer = churn
-    listing = read(server, page_size)
+    listing, _ = read_ahead(server, page_size, in_flight, seed)
     if listing.complete:
         assert throughout <= {row["id"] for row in listing.rows}
 
@@ -120,7 +198,7 @@ def test_a_list_that_shrinks_at_its_end_is_read_again_too() -> None:
     asked: list[int] = []
     server = Server(numbered(30), MEANINGS["inclusive"], 10)
     server.before_answer = lambda: server.rows.pop() if server.requests == 1 else None
-    listing = read_all(lambda a, b: asked.append(a) or server.get(a, b), row_id)
+    listing = read_all(one_by_one(lambda a, b: asked.append(a) or server.get(a, b)), row_id)
     assert listing.complete
     assert list(listing.rows) == numbered(29)
     assert asked.count(0) == 2
@@ -143,7 +221,7 @@ def test_without_a_total_everything_is_read_and_nothing_is_proven() -> None:
 
 
 def test_more_rows_than_the_total_are_taken() -> None:
-    listing = read_all(lambda a, b: Page(numbered(3)[a:], 2), row_id)
+    listing = read_all(one_by_one(lambda a, b: Page(numbered(3)[a:], 2)), row_id)
     assert (list(listing.rows), listing.complete) == (numbered(3), True)
 
 
@@ -188,5 +266,27 @@ def test_it_asks_no_more_than_the_pages_and_one_to_be_sure(size: int, page_size:
 def test_progress_is_told_with_every_page() -> None:
     heard: list[tuple[int, int | None]] = []
     server = Server(numbered(25), MEANINGS["inclusive"], 10)
-    read_all(server.get, row_id, on_page=lambda held, total: heard.append((held, total)))
+    read_all(one_by_one(server.get), row_id, on_page=lambda held, total: heard.append((held, total)))
     assert heard == [(10, 25), (19, 25), (25, 25), (25, 25)]
+
+
+def test_all_pages_but_the_first_are_asked_for_without_waiting_for_one_another() -> None:
+    server = Server(numbered(100), MEANINGS["inclusive"], 10)
+    asked: list[int] = []
+
+    def all_at_once(ranges: Iterable[Range]) -> Generator[Page, None, None]:
+        every = list(ranges)
+        asked.append(len(every))
+        yield from [server.get(a, b) for a, b in every]
+
+    assert read_all(all_at_once, row_id).complete
+    assert asked == [1, 11]
+
+
+def test_a_list_that_grows_while_pages_are_ahead_is_read_to_its_new_end() -> None:
+    server = Server(numbered(30), MEANINGS["inclusive"], 10)
+    server.before_answer = lambda: server.rows.extend(numbered(45)[30:]) if server.requests == 2 else None
+    window = Window(server.get, 1, 0)
+    listing = read_all(window.get_pages, row_id)
+    assert (list(listing.rows), listing.complete) == (numbered(45), True)
+    assert [a for a, _ in window.sent] == [0, 9, 18, 27, 36, 44]

@@ -1,5 +1,6 @@
 """The client against the sandbox and against servers that answer as no server should."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from sync_pipelines.clients.http import Sender
 from sync_pipelines.clients.webtolearn import Course, RefusedRow, WebToLearnClient
 from sync_pipelines.clients.webtolearn.client import content_range_total
 from sync_pipelines.errors import AccessRefused, RateLimited, SourceError, SourceUnavailable, UnexpectedAnswer
-from sync_pipelines.sandbox.webtolearn import Platform
+from sync_pipelines.sandbox.webtolearn import Platform, webtolearn_app
 
 Serve = Callable[[Any], str]
 SIZES = [0, 1, 999, 1000, 1001, 1002, 2503]
@@ -30,7 +31,10 @@ def answering(*answers: Response) -> Starlette:
 
 
 def client(url: str, waits: list[float] | None = None) -> WebToLearnClient:
-    sleep = (waits if waits is not None else []).append
+    async def sleep(seconds: float) -> None:
+        if waits is not None:
+            waits.append(seconds)
+
     return WebToLearnClient(
         url, "sandbox-token", sender=Sender(url, {"X-Auth-Token": "sandbox-token"}, sleep=sleep)
     )
@@ -51,6 +55,29 @@ def test_every_list_is_read_exactly(serve: Serve, size: int, cap: int | None) ->
     assert [(c.id, c.title) for c in _all(courses)] == [(r["id"], r["name"]) for r in platform.courses]
     assert [(x.id, x.title) for x in _all(lessons)] == [(r["id"], r["name"]) for r in platform.lessons]
     assert [(u.id, u.email) for u in _all(users)] == [(r["id"], r["email"]) for r in platform.users]
+
+
+def test_pages_are_read_four_at_a_time(serve: Serve) -> None:
+    platform = Platform.invented(users=73)
+    platform.page_cap = 10
+    pages = webtolearn_app(platform)
+    changed = asyncio.Condition()
+    arrived = now = most = 0
+
+    async def in_company(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal arrived, now, most
+        async with changed:
+            arrived, now = arrived + 1, now + 1
+            most = max(most, now)
+            changed.notify_all()
+            await changed.wait_for(lambda: arrived == 1 or arrived >= 5)
+            now -= 1
+        await pages(scope, receive, send)
+
+    with WebToLearnClient(serve(in_company) + "/api/v1", platform.token) as wtl:
+        assert len(_all(wtl.users())) == 73
+        assert wtl.requests == 9
+    assert most == 4
 
 
 def _all(records: Any) -> list[Any]:
