@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -25,6 +25,7 @@ from sync_pipelines.core import (
     ExternalKey,
     Payload,
     Projection,
+    Projections,
     Records,
     SyncJob,
     Unreadable,
@@ -203,6 +204,18 @@ class EnrollmentMapper:
             "source_updated_at": _time_of(record),
         }
         return Projection("bench.enrollments", fields)
+
+    def map_many(self, keys: Sequence[str], data: Sequence[Enrollment]) -> Projections:
+        columns = {
+            "external_id": keys,
+            "user_id": [record.user_id for record in data],
+            "subject_id": [record.subject_id for record in data],
+            "class_id": [record.class_id for record in data],
+            "source_updated_at": [_time_of(record) for record in data],
+        }
+        if not (all(columns["user_id"]) and all(columns["subject_id"]) and all(columns["class_id"])):
+            raise MappingError("userId, subjectId or classId is empty")
+        return Projections("bench.enrollments", columns)
 
 
 def _time_of(record: Enrollment) -> datetime:

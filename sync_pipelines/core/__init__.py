@@ -6,7 +6,19 @@ from sync_pipelines.core.fingerprint import fingerprint
 from sync_pipelines.core.job import SyncJob
 from sync_pipelines.core.logger import SilentLogger
 from sync_pipelines.core.memory import MemoryStateStore, MemoryTarget
-from sync_pipelines.core.ports import BulkTarget, Deleting, Mapper, Metered, Source, StateStore, SyncLogger, Target
+from sync_pipelines.core.ports import (
+    BulkMapper,
+    BulkTarget,
+    Deleting,
+    LoadingStore,
+    LoadingTarget,
+    Mapper,
+    Metered,
+    Source,
+    StateStore,
+    SyncLogger,
+    Target,
+)
 from sync_pipelines.core.records import (
     Binding,
     Change,
@@ -18,6 +30,7 @@ from sync_pipelines.core.records import (
     Outcome,
     Payload,
     Projection,
+    Projections,
     Record,
     Records,
     Reject,
@@ -30,6 +43,7 @@ from sync_pipelines.errors import MappingError, SourceError, StateError, SyncErr
 
 __all__ = [
     "Binding",
+    "BulkMapper",
     "BulkTarget",
     "Change",
     "Coverage",
@@ -38,6 +52,8 @@ __all__ = [
     "Difference",
     "ExternalKey",
     "Fetch",
+    "LoadingStore",
+    "LoadingTarget",
     "Mapper",
     "MappingError",
     "Mark",
@@ -48,6 +64,7 @@ __all__ = [
     "Outcome",
     "Payload",
     "Projection",
+    "Projections",
     "Record",
     "Records",
     "Reject",

@@ -36,16 +36,19 @@ def fingerprint(value: object) -> str:
 
     A tuple of texts costs a fifth of what other values do.
     """
-    text = _joined(cast("tuple[Any, ...]", value)) if type(value) is tuple else None
-    data = (canonical_json(value) if text is None else text).encode("utf-8", "surrogatepass")
+    text = _joined(value) or canonical_json(value)
+    data = text.encode("utf-8", "surrogatepass")
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def _joined(values: tuple[Any, ...]) -> str | None:
-    """The texts with separators between; None where they are no texts, or that would not tell them apart."""
+def _joined(value: object) -> str | None:
+    """A tuple of texts with separators between; None for all else, and where that would not tell them apart."""
+    if type(value) is not tuple:
+        return None
+    texts = cast("tuple[Any, ...]", value)
     try:
-        text = "\x1f".join(values)
+        text = "\x1f".join(texts)
     except TypeError:
         return None
     # No JSON begins with a separator, so that the two forms never meet.
-    return "\x1f" + text if text.isascii() and text.count("\x1f") == len(values) - 1 else None
+    return "\x1f" + text if text.isascii() and text.count("\x1f") == len(texts) - 1 else None

@@ -54,7 +54,7 @@ class KnownSystem:
                 self.versions.update(map(hash, rows))
 
     def takes_all(self, keys: Sequence[str]) -> bool:
-        """Note that these keys were read; False, and nothing noted, where one of them was before, or comes twice."""
+        """Note that these keys were read; False, and nothing noted, where one was before, or comes twice."""
         markers = list(map(hash, keys))
         if not self.taken.isdisjoint(markers) or not self.refused.isdisjoint(markers):
             return False

@@ -19,6 +19,7 @@ from sync_pipelines.core.records import (
     ExternalKey,
     Outcome,
     Projection,
+    Projections,
     Reject,
     Written,
 )
@@ -60,6 +61,12 @@ class MemoryTarget:
         row.update(fields)
         self.vanished.discard(internal_id)
         return Written(internal_id, Outcome.UNCHANGED if same else Outcome.UPDATED)
+
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        names, columns = list(rows.columns), list(rows.columns.values())
+        made = {str(next(self._ids)): dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)}
+        self.rows.update(made)
+        return list(made)
 
     def alive(self, internal_ids: Collection[str]) -> Collection[str]:
         return self.rows.keys() & set(internal_ids)
@@ -145,6 +152,15 @@ class MemoryStateStore:
 
     def bind_many(self, bindings: Sequence[Binding], *, new: bool = False) -> None:
         self.bindings.update({binding.key: binding for binding in bindings})
+
+    def load_bindings(
+        self, system: str, keys: Sequence[str], internal_ids: Sequence[str], versions: Sequence[str | None]
+    ) -> None:
+        columns = zip(keys, internal_ids, versions, strict=True)
+        bindings = [Binding(ExternalKey(system, key), i, version) for key, i, version in columns]
+        if any(binding.key in self.bindings for binding in bindings):
+            raise TargetError("one of the keys is bound already")
+        self.bind_many(bindings)
 
     def mark_vanished(self, keys: Sequence[ExternalKey]) -> None:
         now = datetime.now(UTC)

@@ -17,6 +17,7 @@ from sync_pipelines.core.records import (
     Fetch,
     Payload,
     Projection,
+    Projections,
     Reject,
     Stage,
     Written,
@@ -24,9 +25,22 @@ from sync_pipelines.core.records import (
 from sync_pipelines.core.report import SyncReport
 from sync_pipelines.errors import SyncError, TargetError
 
-__all__ = ["BulkTarget", "Deleting", "Mapper", "Metered", "Source", "StateStore", "SyncLogger", "Target"]
+__all__ = [
+    "BulkMapper",
+    "BulkTarget",
+    "Deleting",
+    "LoadingStore",
+    "LoadingTarget",
+    "Mapper",
+    "Metered",
+    "Source",
+    "StateStore",
+    "SyncLogger",
+    "Target",
+]
 
 D = TypeVar("D")
+D_contra = TypeVar("D_contra", contravariant=True)
 
 
 class Source(Protocol[D]):
@@ -74,6 +88,18 @@ class Mapper(Protocol[D]):
 
     def map(self, key: ExternalKey, payload: Payload[D]) -> Projection:
         """The row this record stands for."""
+        ...
+
+
+@runtime_checkable
+class BulkMapper(Protocol[D_contra]):
+    """A Mapper that can also do a whole batch at once: what a first load of very many records is quick by."""
+
+    def map_many(self, keys: Sequence[str], data: Sequence[D_contra]) -> Projections:
+        """What `validate` and `map` do, for records of one system in columns of one length.
+
+        Raises MappingError if any record is not acceptable: they are then mapped one by one.
+        """
         ...
 
 
@@ -125,6 +151,19 @@ class BulkTarget(Protocol):
 
     def preview(self, changes: Sequence[Change]) -> Sequence[Difference | TargetError | None]:
         """What `upsert_many` would do to each row, writing nothing; None where it would touch nothing."""
+        ...
+
+
+@runtime_checkable
+class LoadingTarget(Protocol):
+    """A BulkTarget that can also take very many new rows at once."""
+
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        """Make a row of each, and give their ids in order.
+
+        Raises TargetError, and keeps nothing, if any cannot be made or is there already: they are then written
+        one batch after the other.
+        """
         ...
 
 
@@ -207,6 +246,17 @@ class StateStore(Protocol):
 
     def run_ended(self, stream: str, report: SyncReport) -> None:
         """Keep the report of the stream's last run, and the time if it was complete."""
+        ...
+
+
+@runtime_checkable
+class LoadingStore(Protocol):
+    """A StateStore that can also bind very many new keys at once."""
+
+    def load_bindings(
+        self, system: str, keys: Sequence[str], internal_ids: Sequence[str], versions: Sequence[str | None]
+    ) -> None:
+        """Bind keys of one system. Raises TargetError, and keeps nothing, if any is bound already."""
         ...
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Outcome",
     "Payload",
     "Projection",
+    "Projections",
     "Record",
     "Records",
     "Reject",
@@ -93,6 +94,13 @@ class Projection(NamedTuple):
     fields: Mapping[str, Any]
 
 
+class Projections(NamedTuple):
+    """Many records in the target's terms: the values of each field, in columns of one length."""
+
+    kind: str
+    columns: Mapping[str, Sequence[Any]]
+
+
 class Binding(NamedTuple):
     """Which row of the target a key stands for, and the version last written to it.
 
@@ -113,7 +121,7 @@ Record: TypeAlias = tuple[ExternalKey, Payload[D]]
 class Records(Generic[D]):
     """Many records of one system at once, as columns of one length: what a fast source yields instead of pairs.
 
-    The source has found their shape to be good: `Source.validate` is asked only of those that are to be written.
+    The source vouches for their shape: `Source.validate` is not asked.
     """
 
     system: str

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 from sync_pipelines.core.absence import Absence
+from sync_pipelines.core.first_load import FirstLoad
 from sync_pipelines.core.known import Known, KnownSystem
 from sync_pipelines.core.logger import SilentLogger
 from sync_pipelines.core.one_by_one import as_bulk
@@ -87,10 +88,6 @@ class _Result:
         return [*self.plan.unchanged, *(change.key for change, _ in self.done), *still]
 
 
-class _Gathered(Records[D]):
-    """Records that came one by one, and passed `Source.validate` then."""
-
-
 _Item: TypeAlias = Records[D] | _Refusal | Mark
 
 
@@ -114,7 +111,7 @@ class _Loose(Generic[D]):
 
     def gathered(self) -> Records[D]:
         """All of them; it is empty then."""
-        records = _Gathered(self.system or "", self._keys, self._versions, self._data)
+        records = Records(self.system or "", self._keys, self._versions, self._data)
         self.__init__()
         return records
 
@@ -128,6 +125,9 @@ class Run(Generic[D]):
         self._target = as_bulk(job.target)
         self._known = Known(job.store)
         self._prefix = stored_version(job.mapper, "") or ""
+        self._first_load = FirstLoad(job, self._target)
+        self._loads = self._first_load.possible
+        self._hears_created = type(job.logger).created is not SilentLogger.created
         self._hears_skipped = type(job.logger).skipped is not SilentLogger.skipped
 
     def to_the_end(self) -> None:
@@ -237,13 +237,43 @@ class Run(Generic[D]):
         if not known.takes_all(item.keys):
             self._sort_one_by_one(item, known)
             return
-        prefix, written = self._prefix, known.versions
-        versions = [None if version is None else prefix + version for version in item.versions]
-        pairs = map(hash, zip(item.keys, versions, strict=True))
+        if known.never_bound and self._loads:
+            self._first_load.add(item)
+            if len(self._first_load) >= self._job.batch_size:
+                self._load()
+            return
+        written = known.versions
+        pairs = map(hash, zip(item.keys, self._stored(item.versions), strict=True))
         fresh = [place for place, pair in enumerate(pairs) if pair not in written]
         self._skip(item, known, fresh)
         for place in fresh:
             self._add(item, place)
+
+    def _load(self) -> None:
+        """Write the records of a first load that wait, at once if nothing speaks against it."""
+        waiting, batch = self._first_load.taken(), self._batch
+        if not waiting:
+            return
+        if not self._first_load.load(waiting, None if batch else batch.token):
+            for item in waiting:
+                for place in range(len(item.keys)):
+                    self._add(item, place)
+            return
+        for item in waiting:
+            known = self._known.of(item.system)
+            known.confirmed += len(item.keys)
+            known.versions.update(map(hash, zip(item.keys, self._stored(item.versions), strict=True)))
+            self._tally.created += len(item.keys)
+            if self._hears_created or known.rejects:
+                keys = [ExternalKey(item.system, key) for key in item.keys]
+                for key in keys:
+                    self._job.logger.created(key)
+                batch.good.update(self._known.with_open_reject(keys))
+        self._job.logger.progress(self._job.report(self._tally))
+
+    def _stored(self, versions: Sequence[str | None]) -> list[str | None]:
+        prefix = self._prefix
+        return [None if version is None else prefix + version for version in versions]
 
     def _skip(self, item: Records[D], known: KnownSystem, fresh: Sequence[int]) -> None:
         """Count all but the `fresh` ones, which nothing else need be done for."""
@@ -260,20 +290,14 @@ class Run(Generic[D]):
             self._batch.good.update(self._known.with_open_reject(keys))
 
     def _add(self, item: Records[D], place: int) -> None:
-        key, payload = ExternalKey(item.system, item.keys[place]), Payload(item.data[place], item.versions[place])
-        if not isinstance(item, _Gathered):
-            try:
-                self._job.source.validate(key, payload)
-            except SyncError as error:
-                self._set_aside(key, error, payload.data)
-                return
         records = self._batch.records
-        records[key] = payload
+        records[ExternalKey(item.system, item.keys[place])] = Payload(item.data[place], item.versions[place])
         if len(records) >= self._job.batch_size:
             self._settle()
 
     def _sort_one_by_one(self, item: Records[D], known: KnownSystem) -> None:
         """Some key comes twice: the same record twice is one record, two under one key are somebody's mistake."""
+        self._load()
         for place, (key, version) in enumerate(zip(item.keys, item.versions, strict=True)):
             external_key = ExternalKey(item.system, key)
             if external_key in self._batch:
@@ -293,6 +317,7 @@ class Run(Generic[D]):
     def _set_aside(self, key: ExternalKey, error: SyncError, data: object) -> None:
         if error.ends_run:
             raise error
+        self._load()
         if key in self._batch:
             self._settle()
         self._known.of(key.system).refuses(key.key)
@@ -303,6 +328,7 @@ class Run(Generic[D]):
 
     def _settle(self) -> None:
         """Make the batch durable: rows, bindings, rejects and checkpoint in one transaction."""
+        self._load()
         batch, self._batch = self._batch, _Batch[D]()
         if not batch and batch.token is None:
             return

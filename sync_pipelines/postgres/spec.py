@@ -19,9 +19,9 @@ class TableSpec:
 
     The names in `natural_key`, `owned` and `initial` are those of the projection's fields; `columns` maps a field
     to its column where the two are called differently. The `natural_key`, which a unique index must back, finds a
-    row without its binding. `owned` columns are written whenever upstream's value differs; `initial` ones on insert
-    only, after that they are people's. No other column is ever written, except those that `id` (a uuid, or text
-    that holds uuids), `vanished_at`, `synced_at` and `written_at` name; the last three may be None.
+    row without its binding. `owned` columns are written whenever upstream's value differs; `initial` ones on
+    insert only, after that they are people's. No other column is ever written, except those that `id` (a uuid, or
+    text that holds uuids), `vanished_at`, `synced_at` and `written_at` name; the last three may be None.
 
     `adopt` takes over a row that is there without a binding and has the natural key; without it such a row is
     somebody else's, and the record is refused.
@@ -42,7 +42,7 @@ class TableSpec:
         fields = self.fields
         if not self.natural_key or len(set(fields)) < len(fields):
             raise ValueError(
-                f"{self.kind}: there must be a natural_key, and natural_key, owned and initial name each field once"
+                f"{self.kind}: natural_key, owned and initial name each field once, and natural_key at least one"
             )
         if unknown := self.columns.keys() - set(fields):
             raise ValueError(f"{self.kind}: columns maps {', '.join(sorted(unknown))}, which no field is called")

@@ -92,7 +92,8 @@ class PostgresStateStore:
         with self._session.cursor() as cursor:
             for system, ids in _by_system(keys).items():
                 cursor.execute(
-                    f"SELECT {_BINDING} FROM {self._refs} r WHERE system = %s AND type = %s AND external_id = ANY(%s)",
+                    f"SELECT {_BINDING} FROM {self._refs} r "
+                    "WHERE system = %s AND type = %s AND external_id = ANY(%s)",
                     [*_split(system), ids],
                 )
                 found.update({b.key: b for b in (_binding(system, row) for row in cursor)})
@@ -148,8 +149,13 @@ class PostgresStateStore:
             [b.version for b in bindings],
         ]
         with self._session.cursor() as cursor:
-            if new and self._copied(columns):
-                return
+            if new:
+                try:
+                    self._copy_bindings(columns)
+                except TargetError:
+                    _log.debug("a binding that was to be new is there: merging")
+                else:
+                    return
             cursor.execute(
                 f"INSERT INTO {self._refs} AS r (system, type, external_id, internal_id, version) "
                 "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[]) "
@@ -160,14 +166,16 @@ class PostgresStateStore:
                 columns,
             )
 
-    def _copied(self, columns: Sequence[Sequence[Any]]) -> bool:
-        """Whether a COPY took them: it does where none of the keys is bound."""
-        try:
-            with self._session.savepoint() as cursor:
-                copy_in(cursor, f"{self._refs} (system, type, external_id, internal_id, version)", columns)
-        except TargetError:
-            return False
-        return True
+    def load_bindings(
+        self, system: str, keys: Sequence[str], internal_ids: Sequence[str], versions: Sequence[str | None]
+    ) -> None:
+        """Bind keys of one system. Raises TargetError, and keeps nothing, if any is bound already."""
+        instance, entity = _split(system)
+        self._copy_bindings([[instance] * len(keys), [entity] * len(keys), keys, internal_ids, versions])
+
+    def _copy_bindings(self, columns: Sequence[Sequence[Any]]) -> None:
+        with self._session.savepoint() as cursor:
+            copy_in(cursor, f"{self._refs} (system, type, external_id, internal_id, version)", columns)
 
     def mark_vanished(self, keys: Sequence[ExternalKey]) -> None:
         with self._session.cursor() as cursor:

@@ -15,7 +15,17 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from sync_pipelines.core import Binding, Change, Difference, ExternalKey, Outcome, Projection, TargetError, Written
+from sync_pipelines.core import (
+    Binding,
+    Change,
+    Difference,
+    ExternalKey,
+    Outcome,
+    Projection,
+    Projections,
+    TargetError,
+    Written,
+)
 from sync_pipelines.errors import SchemaError
 from sync_pipelines.postgres.copying import copy_in, to_text
 from sync_pipelines.postgres.engine import Session
@@ -113,16 +123,30 @@ class PostgresTarget:
 
     def _copy(self, changes: Sequence[Change], fields: Fields) -> Sequence[Written]:
         """New rows straight into the table: by far the quickest, and refused where one is there already."""
+        return [Written(i, Outcome.CREATED) for i in self._copy_columns(fields, _values(changes, fields))]
+
+    def _copy_columns(self, fields: Fields, values: list[Sequence[Any]]) -> Sequence[str]:
         spec = self._spec
-        ids = list(_new_ids(len(changes)))
+        ids = list(_new_ids(len(values[0])))
         names = [_quoted(spec.id), *map(self._column, fields)]
-        values: list[Sequence[Any]] = [ids, *_values(changes, fields)]
+        columns: list[Sequence[Any]] = [ids, *values]
         if spec.synced_at:
             names.append(_quoted(spec.synced_at))
-            values.append(["now"] * len(ids))
+            columns.append(["now"] * len(ids))
         with self._session.savepoint() as cursor:
-            copy_in(cursor, f"{self._relation} ({', '.join(names)})", values)
-        return [Written(internal_id, Outcome.CREATED) for internal_id in ids]
+            copy_in(cursor, f"{self._relation} ({', '.join(names)})", columns)
+        return ids
+
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        """New rows in columns, straight into the table. Raises TargetError where the server refuses any."""
+        kind, columns = rows
+        fields = tuple(columns)
+        if kind != self._kind or fields not in self._shapes:
+            self._checks_for(kind, columns)
+        for name in self._spec.natural_key:
+            if not all(columns[name]):
+                raise TargetError(f"{name} is empty")
+        return self._copy_columns(fields, list(columns.values()))
 
     def _adopt_or_insert(self, changes: Sequence[Change], fields: Fields) -> Sequence[Written | TargetError]:
         """New rows of which some have a natural key that is taken: by a row of the table, or by one another."""
@@ -201,7 +225,7 @@ class PostgresTarget:
         return f"pg_temp.sync_incoming_{zlib.crc32(repr((self._relation, fields)).encode()):08x}"
 
     def _merge(self, cursor: Any, fields: Fields) -> set[str]:
-        """Bring the staged records with an id into their rows, where they differ; gives the ids of those touched."""
+        """Bring the staged records with an id into their rows, where they differ; gives the ids touched."""
         spec = self._spec
         owned = [name for name in fields if name not in spec.initial]
         sets = [f"{self._column(name)} = i.{_quoted(name)}" for name in owned]
@@ -244,11 +268,12 @@ class PostgresTarget:
         return results
 
     def _vanish(self, bindings: Sequence[Binding]) -> Sequence[None]:
+        vanished_at = _quoted(self._spec.vanished_at or "")
         sets = [f"{_quoted(name)} = now()" for name in (self._spec.vanished_at, self._spec.written_at) if name]
         with self._session.savepoint() as cursor:
             cursor.execute(
                 f"UPDATE {self._relation} SET {', '.join(sets)} "
-                f"WHERE {self._id} = ANY({self._as_id('%s', '[]')}) AND {_quoted(self._spec.vanished_at or '')} IS NULL",
+                f"WHERE {self._id} = ANY({self._as_id('%s', '[]')}) AND {vanished_at} IS NULL",
                 [[binding.internal_id for binding in bindings]],
             )
         return [None] * len(bindings)
@@ -300,7 +325,7 @@ class PostgresTarget:
     def _compare(
         self, changes: Sequence[Change], fields: Fields, on: str, ids: Sequence[str | None]
     ) -> dict[int, Sequence[Any]]:
-        """The rows that changes would meet: number, id, bound, vanished, unsynced, then old, new, differs a field."""
+        """The rows that changes would meet: number, id, bound, vanished, unsynced; old, new, differs a field."""
         spec, refs = self._spec, self._session.table("sync.external_refs")
         arrays = ", ".join(["%s::int[]", "%s::uuid[]", *("%s::text[]" for _ in fields)])
         names = ", ".join(["n", "id", *map(_quoted, fields)])
@@ -367,7 +392,7 @@ def _columns(session: Session, spec: TableSpec) -> sa.ColumnCollection[str, sa.C
 
 
 def _alike(changes: Sequence[Change]) -> Iterable[tuple[tuple[bool, Fields], list[tuple[int, Change]]]]:
-    """Changes with their numbers, by whether they are new and which fields they have; in the order of their keys."""
+    """Changes with their numbers, by whether they are new and which fields they have, in order of key."""
     shapes = [(change.binding is None, tuple(change.projection.fields)) for change in changes]
     order = sorted(range(len(changes)), key=[change.key.key for change in changes].__getitem__)
     for shape in dict.fromkeys(shapes):
@@ -386,8 +411,9 @@ def _new_ids(count: int) -> Iterator[str]:
     random = os.urandom(8 * count).hex()
     for number in range(count):
         # 12 bits and 2 more count within the batch; what is left is random.
-        low = 16 * number
-        yield f"{prefix}{number >> 2 & 0xFFF:03x}-{'89ab'[number & 3]}{random[low : low + 3]}-{random[low + 3 : low + 15]}"
+        count_bits = f"{number >> 2 & 0xFFF:03x}-{'89ab'[number & 3]}"
+        start = 16 * number
+        yield f"{prefix}{count_bits}{random[start : start + 3]}-{random[start + 3 : start + 15]}"
 
 
 def _written(internal_id: str, touched: Collection[str]) -> Written:

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from sync_pipelines.core import Coverage, ExternalKey, Payload, Records, Unreadable, fingerprint
 from sync_pipelines.errors import GuardTripped, SourceUnavailable
 from sync_pipelines.postgres.engine import Session
-from sync_pipelines_tests.core.workshop import SYSTEM, Workshop, counts, in_memory, in_postgres, key, record
+from sync_pipelines_tests.core.workshop import (
+    SYSTEM,
+    BulkTitleMapper,
+    TitleMapper,
+    Workshop,
+    counts,
+    in_memory,
+    in_postgres,
+    key,
+    record,
+)
 
 KEYS = "123456"
 GOOD = ["Fizyka", "Chemia", "Łacina"]
@@ -68,6 +78,7 @@ class Step:
     dies_after: int | None = None
     approved: bool = False
     in_columns: bool = False
+    mapped_in_bulk: bool = False
     deleted_by_hand: str | None = None
 
 
@@ -81,7 +92,8 @@ class Model:
 
     def run(self, step: Step) -> dict[str, int] | None:
         """Change as one run must; gives its counters, or None where the guard must stop it."""
-        count = dict.fromkeys(("created", "updated", "skipped", "failed", "deleted", "restored"), 0)
+        names = ("created", "updated", "skipped", "failed", "deleted", "restored")
+        count: dict[str, int] = dict.fromkeys(names, 0)
         taken, refused, nameless = dict[str, str](), set[str](), set[str]()
         for k, title in step.rows:
             if title is None:
@@ -180,6 +192,7 @@ steps = st.builds(
     dies_after=st.none() | st.integers(0, 40),
     approved=st.booleans(),
     in_columns=st.booleans(),
+    mapped_in_bulk=st.booleans(),
     deleted_by_hand=st.none() | st.none() | st.sampled_from(KEYS),
 )
 histories = st.lists(steps, min_size=1, max_size=6)
@@ -200,6 +213,7 @@ def replay(workshop: Workshop, history: Sequence[Step], batch_size: int) -> None
         expected = after.run(step)
         coverage = Coverage.snapshot(SYSTEM) if step.complete else Coverage.partial("a page is missing")
         options: dict[str, Any] = {"batch_size": batch_size, "allow_mass_vanish": step.approved}
+        options["mapper"] = BulkTitleMapper() if step.mapped_in_bulk else TitleMapper()
         if step.dies_after is not None or step.fails_at is not None:
             interrupted(workshop, step, coverage, options)
             between(before, after, observed(workshop), step)

@@ -13,6 +13,7 @@ from sync_pipelines.core import (
     MemoryTarget,
     Payload,
     Projection,
+    Projections,
     SourceError,
     SyncJob,
     SyncReport,
@@ -73,6 +74,16 @@ class TitleMapper:
 
 
 @dataclass
+class BulkTitleMapper(TitleMapper):
+    """The same, for many at once."""
+
+    def map_many(self, keys: Sequence[str], data: Sequence[str]) -> Projections:
+        if "forbidden" in data:
+            raise MappingError("a title is forbidden")
+        return Projections("wtl.courses", {"wtl_course_id": keys, "title": data})
+
+
+@dataclass
 class Workshop:
     """A target and a store, and a look at what they hold.
 
@@ -110,6 +121,11 @@ class PickyTarget(MemoryTarget):
 
     def upsert_many(self, changes: Sequence[Change]) -> Sequence[Written | TargetError]:
         return [self._one(change) for change in changes]
+
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        if any(len(title) > 500 or title == "clashing" for title in rows.columns["title"]):
+            raise TargetError("one of the rows is refused")
+        return super().load_rows(rows)
 
     def _one(self, change: Change) -> Written | TargetError:
         if change.projection.fields["title"] == "clashing":
