@@ -5,11 +5,12 @@ Read by the runner and the entry layers only; clients and the core take plain ar
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sync_pipelines.errors import SettingsError
@@ -18,6 +19,27 @@ from sync_pipelines.log import hide
 __all__ = ["Settings"]
 
 _SCHEMA = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+_NAME = Annotated[str, Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    """One entry of SYNC_TABLES_FILE, its shape alone: meanings and defaults are `postgres.spec.TableSpec`'s."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    table: _NAME
+    natural_key: list[_NAME]
+    owned: list[_NAME]
+    initial: list[_NAME] | None = None
+    columns: dict[_NAME, _NAME] | None = None
+    adopt: bool | None = None
+    id: _NAME | None = None
+    vanished_at: str | None = None
+    synced_at: str | None = None
+    written_at: str | None = None
+
+
+_TABLES = TypeAdapter(dict[str, _Table])
 
 
 class Settings(BaseSettings):
@@ -36,6 +58,7 @@ class Settings(BaseSettings):
     sync_schema: _SCHEMA = Field(default="sync", validation_alias="SYNC_SCHEMA")
     wtl_schema: _SCHEMA = Field(default="wtl", validation_alias="WTL_SCHEMA")
     dagster_schema: _SCHEMA = Field(default="dagster", validation_alias="DAGSTER_SCHEMA")
+    tables_file: Path | None = Field(default=None, validation_alias="SYNC_TABLES_FILE")
 
     @classmethod
     def load(cls) -> Settings:
@@ -82,6 +105,19 @@ class Settings(BaseSettings):
                 "(https://….elms.pl/api/v1) and its API token into the environment or .env"
             )
         return self.wtl_api_url, self.wtl_api_token.get_secret_value()
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """What SYNC_TABLES_FILE declares, by stream and by TableSpec's names. Raises SettingsError."""
+        if self.tables_file is None:
+            return {}
+        try:
+            entries = _TABLES.validate_python(tomllib.loads(self.tables_file.expanduser().read_text("utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"SYNC_TABLES_FILE ({self.tables_file}) cannot be read: {error}") from error
+        except ValidationError as error:
+            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            raise SettingsError(f"SYNC_TABLES_FILE ({self.tables_file}): {'; '.join(wrong)}") from None
+        return {stream: entry.model_dump(exclude_unset=True) for stream, entry in entries.items()}
 
     def overview(self) -> list[tuple[str, str | None]]:
         """Each variable and its value as it may be shown: a secret only as being set; None where it is unset."""

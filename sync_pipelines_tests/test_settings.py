@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -56,5 +57,5 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
     import sync_pipelines
 
     example = Path(sync_pipelines.__file__).parent.parent / ".env.example"
-    named = {line.lstrip("# ").split("=")[0] for line in example.read_text().splitlines() if "=" in line}
+    named = set(re.findall(r"^# ([A-Z_]+)=", example.read_text(), re.MULTILINE))
     assert named == {name for name, _ in Settings.load().overview()}

@@ -1,6 +1,7 @@
 """The command line. Results go to standard output, everything else to standard error.
 
-Exit status: 0 all flows ran complete; 1 one failed or was incomplete; 2 bad usage or settings; 130 interrupted.
+Exit status: 0 all flows ran complete; 1 one failed or was incomplete; 2 bad usage or settings; 3 the mass-change
+guard stopped one; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ __all__ = ["main"]
 _COMMANDS = {
     "demo": "PostgreSQL, a simulated WebToLearn and the Dagster UI, with data flowing.",
     "run": "Sync flows now, through Dagster in this process.",
+    "plan": "Say what a run would do, and write nothing.",
+    "rejects": "The records that were refused: list, show, retry.",
     "db": "The database's schema.",
     "sandbox": "Serve a simulated WebToLearn.",
     "doctor": "Check settings, database and upstreams, and say what to fix.",

@@ -3,43 +3,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sync_pipelines.core import SyncReport
+from sync_pipelines.core import Difference, SyncReport
+from sync_pipelines.flows.runner import Finished
 from sync_pipelines.log import redact
 
-if TYPE_CHECKING:
-    from sync_pipelines.defs.launch import Launched
-
-__all__ = ["show"]
+__all__ = ["printable", "show", "show_rows"]
 
 _COUNTERS = ("fetched", "created", "updated", "skipped", "deleted", "restored", "failed", "requests")
+_LONGEST_VALUE = 60
 
 
-def show(launched: Launched, *, as_json: bool) -> int:
-    """Print what a run did, errors to standard error; gives the exit status."""
+def show(
+    finished: Finished, *, as_json: bool, differences: bool = False, more: Mapping[str, Any] | None = None
+) -> int:
+    """Print what a run did or would do, errors to standard error; gives the exit status.
+
+    `differences` shows those of the reports too; `more` adds to the JSON object.
+    """
     if as_json:
-        flows = [{**report.to_dict(), "errors": [redact(e) for e in report.errors]} for report in launched.reports]
-        said = {"success": launched.success, "run_id": launched.run_id, "flows": flows}
-        click.echo(json.dumps(said))
+        said = {"success": finished.success, "run_id": finished.run_id, **(more or {})}
+        click.echo(json.dumps({**said, "flows": [_as_json(report, differences) for report in finished.reports]}))
     else:
-        _show_table(launched.reports)
-    _show_errors(launched)
-    return 0 if launched.success else 1
+        _show_table(finished.reports)
+        for report in finished.reports if differences else ():
+            _show_differences(report)
+    _show_errors(finished)
+    if finished.guarded:
+        return 3
+    return 0 if finished.success else 1
 
 
-def _show_errors(launched: Launched) -> None:
+def _as_json(report: SyncReport, differences: bool) -> dict[str, Any]:
+    said = {**report.to_dict(), "errors": [redact(error) for error in report.errors]}
+    if differences:
+        said["differences"] = [
+            {"system": d.key.system, "key": d.key.key, "change": d.change, "fields": dict(d.fields)}
+            for d in report.differences
+        ]
+    return said
+
+
+def _show_errors(finished: Finished) -> None:
     """Flows that fail for one reason say it once; one that waited for another has no error of its own."""
     failures: dict[str, list[str]] = {}
-    for report in launched.reports:
-        if not report.complete and report.stream not in launched.not_run:
-            failures.setdefault(redact(report.errors[-1]), []).append(report.stream)
+    for report in finished.reports:
+        if not report.complete and report.stream not in finished.not_run:
+            said = redact(report.errors[-1]).removeprefix(f"{report.stream}: ")
+            failures.setdefault(said, []).append(report.stream)
         elif report.failed:
             click.echo(f"{report.stream}: {report.failed} records refused: {redact(report.errors[0])}", err=True)
     for error, streams in failures.items():
@@ -47,13 +65,54 @@ def _show_errors(launched: Launched) -> None:
 
 
 def _show_table(reports: Sequence[SyncReport]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("flow", no_wrap=True)
-    for name in (*_COUNTERS, "ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("complete", no_wrap=True)
+    rows: list[list[str]] = []
     for report in reports:
         counters = [str(getattr(report, name)) for name in _COUNTERS]
-        table.add_row(report.stream, *counters, str(report.duration_ms), "yes" if report.complete else "no")
+        rows.append([report.stream, *counters, str(report.duration_ms), "yes" if report.complete else "no"])
+    show_rows(("flow", *_COUNTERS, "ms", "complete"), rows, right=(*_COUNTERS, "ms"))
+
+
+def show_rows(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
+    """A table for people; its last column may take several lines."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in names:
+        table.add_column(
+            name, justify="right" if name in right else "left", no_wrap=name != names[-1], overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*row)
     on_terminal = Console().is_terminal
-    Console(width=None if on_terminal else 120, highlight=False).print(table)
+    Console(width=None if on_terminal else 120, highlight=False, markup=False, emoji=False).print(table)
+
+
+def _show_differences(report: SyncReport) -> None:
+    """A line for each row that would change: its key, what would happen, and each field's old and new value."""
+    if not report.differences:
+        return
+    changes = report.created + report.updated + report.deleted
+    shown = len(report.differences)
+    click.echo(f"\n{report.stream}" + (f": the first {shown} of {changes} changes" if changes > shown else ""))
+    width = max(len(printable(d.key.key)) for d in report.differences)
+    for difference in report.differences:
+        line = f"  {printable(difference.key.key):<{width}}  {difference.change:<8}  {_fields(difference)}"
+        click.echo(line.rstrip())
+
+
+def _fields(difference: Difference) -> str:
+    """A new row has no old values, and its key needs no second mention."""
+    new_row = difference.change == "created"
+    return ", ".join(
+        f"{name}: {_value(new)}" if new_row else f"{name}: {_value(old)} → {_value(new)}"
+        for name, (old, new) in difference.fields.items()
+        if not (new_row and new == difference.key.key)
+    )
+
+
+def _value(value: object) -> str:
+    text = "nothing" if value is None else printable(str(value))
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """The text with what would move a terminal's cursor, or hide, escaped as JSON would."""
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)

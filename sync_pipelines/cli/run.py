@@ -3,48 +3,62 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 
 import click
 
 from sync_pipelines.cli.progress import shown_progress
 from sync_pipelines.cli.results import show
 from sync_pipelines.cli.workplace import workplace
-from sync_pipelines.flows.registry import UPSTREAMS, flows_of
-from sync_pipelines.flows.runner import Runner
+from sync_pipelines.flows.registry import UPSTREAMS, flows_of, require_settings
+from sync_pipelines.flows.runner import Finished, Runner
+from sync_pipelines.flows.spec import Flow
 from sync_pipelines.settings import Settings
 
-__all__ = ["command", "run_flows"]
+__all__ = ["command", "launch_flows", "run_flows"]
 
 
 @click.command("run")
 @click.argument("upstream", type=click.Choice([*UPSTREAMS, "all"]), default="all")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(upstream: str, as_json: bool) -> int:
+@click.option(
+    "--allow-mass-vanish",
+    is_flag=True,
+    help="Believe the upstream, for this run, where the mass-change guard stopped the last one.",
+)
+@click.option("--full", is_flag=True, help="Read from the beginning, not from where the last run ended.")
+def command(upstream: str, as_json: bool, allow_mass_vanish: bool, full: bool) -> int:
     """Sync the flows of an upstream, or all. The run is in the Dagster UI's history.
 
-    Exit status: 0 all flows ran complete, 1 one failed or was incomplete, 2 bad usage or settings.
+    Exit status: 0 all flows ran complete, 1 one failed or was incomplete, 2 bad usage or settings, 3 the
+    mass-change guard stopped one: nothing was marked as vanished.
     """
-    settings = Settings.load()
-    for flow in flows_of(upstream):
-        flow.upstream.require_settings(settings)
+    settings, flows = Settings.load(), flows_of(upstream)
+    require_settings(flows, settings)
+    config = {"allow_mass_vanish": allow_mass_vanish, "full": full}
     with workplace(settings) as settings:
-        return run_flows(settings, upstream, as_json=as_json)
+        return run_flows(settings, flows, config, as_json=as_json)
 
 
-def run_flows(settings: Settings, upstream: str, *, as_json: bool) -> int:
+def run_flows(settings: Settings, flows: Sequence[Flow], config: Mapping[str, bool], *, as_json: bool) -> int:
     """Run in a workplace that stands; prints the result and gives the exit status."""
+    return show(launch_flows(settings, flows, config), as_json=as_json)
+
+
+def launch_flows(settings: Settings, flows: Sequence[Flow], config: Mapping[str, bool]) -> Finished:
+    """Run through Dagster in this process, in a workplace that stands; `config` is that of the assets."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Here and not above: Dagster takes a second to import, and a wrong setting should show at once.
         from sync_pipelines.definitions import defs
+        from sync_pipelines.defs.assets import SyncConfig
         from sync_pipelines.defs.jobs import job_name
         from sync_pipelines.defs.launch import launch
 
-        upstreams = {flow.upstream.name for flow in flows_of(upstream)}
+        upstreams = {flow.upstream.name for flow in flows}
         if len(upstreams) == 1:
             job = defs.resolve_job_def(job_name(upstreams.pop()))
         else:
             job = defs.resolve_implicit_global_asset_job_def()
         with shown_progress() as progress:
-            launched = launch(job, flows_of(upstream), Runner(settings, progress))
-    return show(launched, as_json=as_json)
+            return launch(job, flows, Runner(settings, progress), SyncConfig(**config))

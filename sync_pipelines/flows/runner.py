@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from sync_pipelines.core import SilentLogger, SyncJob, SyncReport
-from sync_pipelines.errors import SettingsError
+import sqlalchemy as sa
+
+from sync_pipelines.core import SilentLogger, Source, SyncJob, SyncReport
+from sync_pipelines.errors import GuardTripped, OriginChanged, SchemaError, SettingsError, SyncError
+from sync_pipelines.flows.registry import placed
 from sync_pipelines.flows.spec import Flow
-from sync_pipelines.postgres import migrate
-from sync_pipelines.postgres.engine import Database
+from sync_pipelines.postgres import migrate, tables
+from sync_pipelines.postgres.engine import Database, Session
 from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines.postgres.target import PostgresTarget
 from sync_pipelines.settings import Settings
 
-__all__ = ["Progress", "Runner", "open_database"]
+__all__ = ["Finished", "Progress", "Runner", "not_run", "open_database", "require_schema"]
 
 
 class Progress(Protocol):
@@ -52,10 +58,31 @@ def open_database(settings: Settings, purpose: str = "") -> Database:
     return Database(settings.database_url.get_secret_value(), settings.schemas, application_name=name)
 
 
+def require_schema(database: Database) -> None:
+    """Raise SchemaError where the database is not at this version's revision. Changes nothing."""
+    if not migrate.status(database).up_to_date:
+        raise SchemaError(f"{database} is not at this version's revision: run `sync-pipelines db upgrade`")
+
+
 def _host(address: str) -> str:
     """Whose ids they are: the host, whatever the port; this machine under one name."""
     host = urlsplit(address).hostname or address
     return "localhost" if host == "localhost" or host.startswith("127.") or host == "::1" else host
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Flows that were run or planned: a report for each. `run_id` is that of Dagster's history, if it is there.
+
+    `not_run` names the streams that never began, because one they wait for did not succeed; `guarded` those that
+    the mass-change guard stopped.
+    """
+
+    reports: Sequence[SyncReport]
+    success: bool
+    run_id: str | None = None
+    not_run: frozenset[str] = frozenset()
+    guarded: frozenset[str] = frozenset()
 
 
 class Runner:
@@ -65,26 +92,83 @@ class Runner:
         self.settings = settings
         self._progress = progress or _Quiet()
 
-    def run(self, flow: Flow) -> SyncReport:
+    def run(self, flow: Flow, *, allow_mass_vanish: bool = False, full: bool = False) -> SyncReport:
         """Sync one flow to its end. An out-of-date schema is brought up to date first.
 
+        `allow_mass_vanish` approves what the mass-change guard would stop; `full` reads from the beginning.
         Raises the SyncError that ended the run; its `report` says how far it got, where it had begun.
         """
+        flow = placed(flow, self.settings)
         database = open_database(self.settings, flow.stream)
         migrate.upgrade(database)
-        with (
-            flow.open_source(
-                self.settings, lambda rows, total: self._progress.reading(flow.stream, rows, total)
-            ) as source,
-            database.session() as session,
-        ):
-            store = PostgresStateStore(session)
-            store.claim(flow.stream, _host(flow.upstream.origin(self.settings)))
-            return SyncJob(
-                stream=flow.stream,
-                source=source,
-                mapper=flow.mapper,
-                target=PostgresTarget(session, flow.table),
-                store=store,
-                logger=_Relay(self._progress),
-            ).run()
+        with self._source(flow) as source, database.session() as session:
+            PostgresStateStore(session).claim(flow.stream, self._origin(flow))
+            return self._job(flow, source, session, allow_mass_vanish=allow_mass_vanish, full=full).run()
+
+    def plan(self, flow: Flow) -> SyncReport:
+        """What `run` would do, with the first differences; nothing at all is written, the server sees to it.
+
+        Raises the SyncError that `run` would raise, and SchemaError where the schema is out of date.
+        """
+        flow = placed(flow, self.settings)
+        database = open_database(self.settings, f"plan {flow.stream}")
+        require_schema(database)
+        with self._source(flow) as source, database.session() as session:
+            with session.cursor() as cursor:
+                cursor.execute("SET default_transaction_read_only = on")
+            self._check_origin(flow, session)
+            return self._job(flow, source, session, plan=True).run()
+
+    def _source(self, flow: Flow) -> AbstractContextManager[Source[Any]]:
+        return flow.open_source(
+            self.settings, lambda rows, total: self._progress.reading(flow.stream, rows, total)
+        )
+
+    def _job(self, flow: Flow, source: Source[Any], session: Session, **options: bool) -> SyncJob[Any]:
+        return SyncJob(
+            stream=flow.stream,
+            source=source,
+            mapper=flow.mapper,
+            target=PostgresTarget(session, flow.table),
+            store=PostgresStateStore(session),
+            logger=_Relay(self._progress),
+            **options,  # pyright: ignore[reportArgumentType]
+        )
+
+    def _origin(self, flow: Flow) -> str:
+        return _host(flow.upstream.origin(self.settings))
+
+    def _check_origin(self, flow: Flow, session: Session) -> None:
+        """As the store's `claim`, which notes the origin too."""
+        column, here = tables.streams.c.origin, self._origin(flow)
+        with session.transaction() as connection:
+            known = connection.scalar(sa.select(column).where(tables.streams.c.stream == flow.stream))
+        if known not in (None, here):
+            raise OriginChanged(f"{flow.stream} was filled from {known}, and the settings now name {here}")
+
+    def plan_all(self, flows: Sequence[Flow]) -> Finished:
+        """Plan one flow after the other; one that waits for a flow that would not succeed would not run."""
+        reports: list[SyncReport] = []
+        stopped: set[str] = set()
+        waiting: set[str] = set()
+        guarded: set[str] = set()
+        for flow in flows:
+            if stopped.intersection(flow.after):
+                waiting.add(flow.stream)
+                report = not_run(flow)
+            else:
+                try:
+                    report = self.plan(flow)
+                except SyncError as error:
+                    report = error.report or SyncReport(flow.stream, errors=(str(error),))
+                    if isinstance(error, GuardTripped):
+                        guarded.add(flow.stream)
+            if not report.complete:
+                stopped.add(flow.stream)
+            reports.append(report)
+        return Finished(reports, not stopped, not_run=frozenset(waiting), guarded=frozenset(guarded))
+
+
+def not_run(flow: Flow) -> SyncReport:
+    """The report of a flow that never began."""
+    return SyncReport(flow.stream, errors=(f"not run: {', '.join(flow.after)} did not succeed",))

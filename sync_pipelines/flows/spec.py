@@ -60,11 +60,13 @@ class Upstream:
 class Flow:
     """One stream from one upstream into one table.
 
-    `stream` is its name everywhere ("wtl/courses"), `view` what consumers read. `open_source` connects to the
-    upstream. `after` are the streams whose rows this one refers to.
+    `stream` is its name everywhere ("wtl/courses"), `system` that of its records' keys ("wtl:course"), `view`
+    what consumers read. `open_source` connects to the upstream. `after` are the streams whose rows this one
+    refers to.
     """
 
     stream: str
+    system: str
     upstream: Upstream
     description: str
     table: TableSpec

@@ -44,7 +44,9 @@ class _ListSource(Generic[R]):
                 yield Unreadable(self._key(item), item.row, item.reason)
             else:
                 yield ExternalKey(self.system, item.id), Payload(item, fingerprint(item))
-        return Coverage(records.complete, records.reason)
+        if records.complete:
+            return Coverage.snapshot(self.system)
+        return Coverage.partial(records.reason or "the list was not read to its end")
 
     def _key(self, refused: RefusedRow) -> ExternalKey:
         if refused.id is None:
@@ -80,12 +82,12 @@ class _RecordMapper(Generic[R]):
         return Projection(self.kind, self.columns(payload.data))
 
 
-def _source(entity: str, read: Callable[[WebToLearnClient, OnRead], Records[Any]]):
+def _source(system: str, read: Callable[[WebToLearnClient, OnRead], Records[Any]]):
     @contextmanager
     def opened(settings: Settings, on_read: OnRead) -> Generator[_ListSource[Any], None, None]:
         base_url, token = settings.webtolearn()
         with WebToLearnClient(base_url, token) as client:
-            yield _ListSource(f"wtl:{entity}", client, lambda: read(client, on_read))
+            yield _ListSource(system, client, lambda: read(client, on_read))
 
     return opened
 
@@ -116,22 +118,24 @@ WEBTOLEARN = Upstream("wtl", "webtolearn", "Europe/Warsaw", origin=_origin, prob
 
 COURSES = Flow(
     stream="wtl/courses",
+    system="wtl:course",
     upstream=WEBTOLEARN,
     description=(
         "Every **course** (*training*) of the WebToLearn platform, by its id.\n\n"
         "The sync owns `title`; `description` and `status` are people's. A course that vanishes upstream is "
-        "never deleted here."
+        "marked (`remote_deleted_at`), never deleted here."
     ),
     table=TableSpec(tables.courses, natural_key=("wtl_course_id",), owned=("title",), adopt=True),
     view="wtl.courses_current",
     mapper=_RecordMapper[Course](
         "wtl.courses", "title", lambda course: {"wtl_course_id": course.id, "title": course.title}
     ),
-    open_source=_source("course", lambda client, on_read: client.courses(on_read)),
+    open_source=_source("wtl:course", lambda client, on_read: client.courses(on_read)),
 )
 
 LESSON_CATALOG = Flow(
     stream="wtl/lesson_catalog",
+    system="wtl:lesson",
     upstream=WEBTOLEARN,
     description=(
         "Every **lesson** of the WebToLearn platform, from its global list: one request a thousand lessons.\n\n"
@@ -143,12 +147,13 @@ LESSON_CATALOG = Flow(
     ),
     view="wtl.lessons_current",
     mapper=_RecordMapper[Lesson]("wtl.lessons", "title", _lesson_columns),
-    open_source=_source("lesson", lambda client, on_read: client.lessons(on_read)),
+    open_source=_source("wtl:lesson", lambda client, on_read: client.lessons(on_read)),
     after=("wtl/courses",),
 )
 
 USERS = Flow(
     stream="wtl/users",
+    system="wtl:user",
     upstream=WEBTOLEARN,
     description=(
         "Every **user** of the WebToLearn platform: id and e-mail address, which is all the platform gives.\n\n"
@@ -157,5 +162,5 @@ USERS = Flow(
     table=TableSpec(tables.users, natural_key=("wtl_user_id",), owned=("email",), adopt=True),
     view="wtl.users_current",
     mapper=_RecordMapper[User]("wtl.users", "email", lambda user: {"wtl_user_id": user.id, "email": user.email}),
-    open_source=_source("user", lambda client, on_read: client.users(on_read)),
+    open_source=_source("wtl:user", lambda client, on_read: client.users(on_read)),
 )

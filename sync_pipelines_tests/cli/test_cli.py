@@ -6,7 +6,16 @@ from sync_pipelines_tests.cli.commands import Run
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["demo", "--help"], ["run", "-h"], ["db", "-h"], ["db", "upgrade", "-h"]]
+    "arguments",
+    [
+        ["--help"],
+        ["demo", "--help"],
+        ["run", "-h"],
+        ["db", "-h"],
+        ["db", "upgrade", "-h"],
+        ["plan", "-h"],
+        ["rejects", "retry", "-h"],
+    ],
 )
 def test_help_helps(cli: Run, arguments: list[str]) -> None:
     done = cli(*arguments)
@@ -14,7 +23,17 @@ def test_help_helps(cli: Run, arguments: list[str]) -> None:
     assert "Usage: " in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["run", "moodle"], ["fly"], ["run", "--loudly"], ["demo", "--json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "moodle"],
+        ["fly"],
+        ["run", "--loudly"],
+        ["demo", "--json"],
+        ["plan", "moodle"],
+        ["rejects", "list", "--stream", "wtl/curses"],
+    ],
+)
 def test_bad_usage_is_status_2(cli: Run, arguments: list[str]) -> None:
     done = cli(*arguments)
     assert done.returncode == 2

@@ -154,3 +154,47 @@ def test_an_interrupted_run_says_so_and_ends(
     assert process.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("left", "says"), [(0, "100 of 100"), (70, "30 of 100")])
+def test_the_guard_is_status_3_until_one_run_is_approved(
+    cli: Run, wtl: Callable[..., dict[str, str]], query: Callable[..., list[Any]], left: int, says: str
+) -> None:
+    platform = Platform.invented(courses=5, lessons=5, users=100)
+    environment = wtl(platform)
+    assert cli("run", **environment).returncode == 0
+    del platform.users[left:]
+    stopped = cli("run", "--json", **environment)
+    line = one_clear_line(stopped, 3)
+    assert says in line
+    assert "--allow-mass-vanish" in line
+    assert says in result(stopped)["flows"][2]["errors"][-1]
+    assert [flow["complete"] for flow in result(stopped)["flows"]] == [True, True, False]
+    assert says in one_clear_line(cli("plan", **environment), 3)
+    assert query("SELECT count(*) FROM wtl.users WHERE remote_deleted_at IS NOT NULL") == [0]
+    approved = cli("run", "--json", "--allow-mass-vanish", **environment)
+    assert (approved.returncode, result(approved)["flows"][2]["deleted"]) == (0, 100 - left)
+    assert query("SELECT count(*) FROM wtl.users_current") == [left]
+    after = cli("run", "--json", **environment)
+    assert (after.returncode, result(after)["flows"][2]["deleted"]) == (0, 0)
+
+
+def test_a_full_run_of_snapshots_changes_nothing(cli: Run, wtl: Callable[..., dict[str, str]]) -> None:
+    environment = wtl(Platform.invented(courses=3, lessons=3, users=3))
+    cli("run", **environment)
+    assert [flow["skipped"] for flow in result(cli("run", "--full", "--json", **environment))["flows"]] == [
+        3,
+        3,
+        3,
+    ]
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_table_that_cannot_be_declared_so_is_status_2(
+    cli: Run, wtl: Callable[..., dict[str, str]], tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "tables.toml").write_text('["wtl/curses"]\ntable = "a.b"\nnatural_key = ["x"]\nowned = []\n')
+    done = cli(command, **wtl(Platform()), SYNC_TABLES_FILE=str(tmp_path / "tables.toml"))
+    line = one_clear_line(done, 2)
+    assert "tables.toml" in line
+    assert "wtl/curses" in line
