@@ -16,8 +16,9 @@ __all__ = ["command"]
 
 @click.command("plan")
 @click.argument("upstream", type=click.Choice([*UPSTREAMS, "all"]), default="all")
+@click.option("--allow-mass-vanish", is_flag=True, help="Count what the mass-change guard would stop, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(upstream: str, as_json: bool) -> int:
+def command(upstream: str, allow_mass_vanish: bool, as_json: bool) -> int:
     """Say what `run` would do: its counters, and the first differences with old and new values.
 
     It reads everything and writes nothing. Exit status as that of `run`: 0 it would be complete, 1 a flow would
@@ -28,5 +29,5 @@ def command(upstream: str, as_json: bool) -> int:
     with database_at_hand(settings) as settings:
         require_schema(open_database(settings, "plan"))
         with shown_progress() as progress:
-            planned = Runner(settings, progress).plan_all(flows)
+            planned = Runner(settings, progress).plan_all(flows, allow_mass_vanish=allow_mass_vanish)
     return show(planned, as_json=as_json, differences=True)

@@ -56,7 +56,7 @@ class Absence:
         self.tally.complete = self.tally.ended_by is None
 
     def _missing(self, coverage: Coverage, within: Callable[[ExternalKey], bool]) -> tuple[list[Binding], int]:
-        """What is bound within the coverage and was not read, and how much is bound there."""
+        """What is bound within the coverage and was not read, and how much was bound there before this run."""
         store = self.job.store
         missing: list[Binding] = []
         living = 0
@@ -71,6 +71,7 @@ class Absence:
                     living += 1
                     if not self.known.was_read(binding.key):
                         missing.append(binding)
+            living -= self.known.of(system).added
         return missing, living
 
     def _check(self, missing: int, living: int) -> None:

@@ -19,6 +19,18 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+def _with_text_keys(value: object) -> object:
+    """The value with keys that JSON can sort, whatever they were."""
+    if isinstance(value, dict):
+        items = cast("dict[object, object]", value).items()
+        return {k if type(k) is str else repr(k): _with_text_keys(v) for k, v in items}
+    if isinstance(value, (list, tuple)):
+        return [_with_text_keys(item) for item in cast("list[object]", value)]
+    if isinstance(value, (str, int, float, type(None))):
+        return value
+    return _with_text_keys(_plain(value))
+
+
 _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode
 
 
@@ -27,7 +39,10 @@ def canonical_json(value: object) -> str:
 
     Two spellings of one name (NFC and NFD) are one value; a lone surrogate is allowed.
     """
-    text = _to_json(value)
+    try:
+        text = _to_json(value)
+    except TypeError:
+        text = _to_json(_with_text_keys(value))
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 

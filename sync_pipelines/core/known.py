@@ -19,7 +19,8 @@ class KnownSystem:
     """One system's part. `versions` are hashes of (key, stored version), the others of keys.
 
     `taken` were read and are well-formed, `refused` were read and are not; `rejects` are open from before.
-    `confirmed` counts keys read that have a binding which is not vanished, unless `miscounted`.
+    `confirmed` counts keys read that have a binding which is not vanished, unless `miscounted`; `added` are those
+    of them that had none before this run.
     """
 
     def __init__(self, system: str, store: StateStore) -> None:
@@ -28,6 +29,7 @@ class KnownSystem:
         self._rejects: set[int] | None = None
         self.versions: set[int] = set()
         self.loaded = False
+        self.added = 0
         self.begin_reading()
 
     def begin_reading(self) -> None:
@@ -135,21 +137,25 @@ class Known:
         self,
         versions: Mapping[ExternalKey, str | None],
         *,
-        before: Iterable[Binding],
-        bound: Iterable[ExternalKey],
+        before: Mapping[ExternalKey, Binding],
+        bound: Collection[ExternalKey],
         refused: Collection[ExternalKey],
     ) -> None:
         """Note what became of a batch.
 
         `before` is how its keys were bound; `bound` are those that now have a binding which is not vanished.
         """
-        for binding in before:
-            self.of(binding.key.system).versions.discard(hash((binding.key.key, binding.version)))
+        for key, binding in before.items():
+            if key in versions:
+                self.of(key.system).versions.discard(hash((key.key, binding.version)))
         written = {name: system.versions for name, system in self._systems.items()}
         for (system, key), version in versions.items():
             written[system].add(hash((key, version)))
+        living = {key for key, binding in before.items() if binding.remote_deleted_at is None}
         for system, count in Counter(key.system for key in bound).items():
             self.of(system).confirmed += count
+        for system, count in Counter(key.system for key in bound if key not in living).items():
+            self.of(system).added += count
         for key in refused:
             self.of(key.system).rejects.add(hash(key.key))
 

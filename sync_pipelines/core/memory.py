@@ -95,6 +95,7 @@ class MemoryStateStore:
         self.bindings: dict[ExternalKey, Binding] = {}
         self.checkpoints: dict[str, str] = {}
         self.rejects: dict[ExternalKey, Reject] = {}
+        self.occurrences: dict[ExternalKey, int] = {}
         self.reports: dict[str, SyncReport] = {}
         self.last_complete_at: dict[str, datetime] = {}
         self._targets: list[MemoryTarget] = []
@@ -117,11 +118,11 @@ class MemoryStateStore:
     @contextmanager
     def transaction(self) -> Generator[None, None, None]:
         rows = [(copy.deepcopy(t.rows), set(t.vanished)) for t in self._targets]
-        before = dict(self.bindings), dict(self.checkpoints), dict(self.rejects)
+        before = dict(self.bindings), dict(self.checkpoints), dict(self.rejects), dict(self.occurrences)
         try:
             yield
         except BaseException:
-            self.bindings, self.checkpoints, self.rejects = before
+            self.bindings, self.checkpoints, self.rejects, self.occurrences = before
             for target, (old, vanished) in zip(self._targets, rows, strict=True):
                 target.rows, target.vanished = old, vanished
             raise
@@ -173,7 +174,9 @@ class MemoryStateStore:
         self.checkpoints[stream] = token
 
     def save_rejects(self, rejects: Sequence[Reject]) -> None:
-        self.rejects.update({reject.key: reject for reject in rejects})
+        for reject in rejects:
+            self.rejects[reject.key] = reject
+            self.occurrences[reject.key] = self.occurrences.get(reject.key, 0) + 1
 
     def resolve_rejects(self, keys: Sequence[ExternalKey]) -> None:
         for key in keys:

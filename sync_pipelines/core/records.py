@@ -58,6 +58,8 @@ class ExternalKey(_Pair):
     def __new__(cls, system: str, key: str) -> Self:
         if type(system) is not str or type(key) is not str or not system or not key:
             raise ValueError(f"an external key is two non-empty strings, not {system!r} and {key!r}")
+        if system.endswith(":"):
+            raise ValueError(f"the system {system!r} names no entity after its colon")
         return tuple.__new__(cls, (system, key))  # pyright: ignore[reportUnknownMemberType]
 
     @classmethod

@@ -76,7 +76,7 @@ class Tally:
     def error(self, sentence: str) -> None:
         """Keep the first sentences and count the rest: a report stays small whatever the upstream sends."""
         if len(self._errors) < _KEPT_ERRORS:
-            self._errors.append(sentence)
+            self._errors.append(_writable(sentence))
         else:
             self._more_errors += 1
 
@@ -88,7 +88,7 @@ class Tally:
     def report(self, *, requests: int = 0, retries: int = 0) -> SyncReport:
         """The counters as they stand now."""
         more = (f"… and {self._more_errors} more",) if self._more_errors else ()
-        ended = (self.ended_by,) if self.ended_by else ()
+        ended = (_writable(self.ended_by),) if self.ended_by else ()
         return SyncReport(
             stream=self.stream,
             partition=self.partition,
@@ -106,3 +106,8 @@ class Tally:
             errors=(*self._errors, *more, *ended),
             differences=tuple(self._differences),
         )
+
+
+def _writable(sentence: str) -> str:
+    """A sentence that any log and database can hold: it may name a key, and a key may hold anything."""
+    return sentence.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

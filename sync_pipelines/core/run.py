@@ -262,6 +262,7 @@ class Run(Generic[D]):
         for item in waiting:
             known = self._known.of(item.system)
             known.confirmed += len(item.keys)
+            known.added += len(item.keys)
             known.versions.update(map(hash, zip(item.keys, self._stored(item.versions), strict=True)))
             self._tally.created += len(item.keys)
             if self._hears_created or known.rejects:
@@ -340,7 +341,7 @@ class Run(Generic[D]):
         versions = {k: None if p.version is None else prefix + p.version for k, p in batch.records.items()}
         self._known.settled(
             versions,
-            before=[b for b in result.bindings.values() if b.key in versions],
+            before=result.bindings,
             bound=result.bound(),
             refused=[reject.key for reject, _ in result.plan.refused],
         )
@@ -393,7 +394,7 @@ class Run(Generic[D]):
                 plan.unchanged.append(change.key)
             else:
                 tally.difference(difference)
-                tally.restored += difference.change == "restored"
+                tally.restored += _was_vanished(change)
                 tally.created += difference.change == "created"
                 tally.updated += difference.change != "created"
         return result
@@ -404,8 +405,7 @@ class Run(Generic[D]):
         for key in result.plan.unchanged:
             logger.skipped(key)
         for change, written in result.done:
-            if change.binding is not None and change.binding.remote_deleted_at is not None:
-                tally.restored += 1
+            tally.restored += _was_vanished(change)
             if written.outcome is Outcome.CREATED:
                 tally.created += 1
                 logger.created(change.key)
@@ -420,3 +420,7 @@ class Run(Generic[D]):
             tally.error(f"{reject.key.key}: {reject.stage}: {reject.error}")
             logger.error(reject.key, reject.stage, error)
         logger.progress(self._job.report(tally))
+
+
+def _was_vanished(change: Change) -> bool:
+    return change.binding is not None and change.binding.remote_deleted_at is not None

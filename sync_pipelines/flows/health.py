@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from sync_pipelines.errors import SettingsError, SyncError
-from sync_pipelines.flows.registry import UPSTREAMS
+from sync_pipelines.flows.registry import FLOWS, UPSTREAMS, placed
 from sync_pipelines.flows.runner import open_database
 from sync_pipelines.flows.spec import Finding, clock_finding
 from sync_pipelines.log import redact
@@ -21,6 +21,7 @@ __all__ = ["examine"]
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at one thing after the other; a later one does not depend on an earlier one's luck."""
     yield from _safely("database", _database, settings)
+    yield from _safely("tables", _tables, settings)
     for upstream in UPSTREAMS.values():
         yield from _safely(upstream.group, upstream.probe, settings)
 
@@ -48,3 +49,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "migrations", "warning", f"{len(schema.pending)} to do; the next run, or `db upgrade`, does them"
         )
+
+
+def _tables(settings: Settings) -> Iterator[Finding]:
+    if settings.tables_file is not None:
+        elsewhere = [placed(flow, settings) for flow in FLOWS if flow.stream in settings.tables()]
+        where = ", ".join(f"{flow.stream} into {flow.table.kind}" for flow in elsewhere)
+        yield Finding("tables", "ok", where or f"{settings.tables_file} declares none")

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import sqlalchemy as sa
-
 from sync_pipelines.core import SilentLogger, Source, SyncJob, SyncReport
-from sync_pipelines.errors import GuardTripped, OriginChanged, SchemaError, SettingsError, SyncError
+from sync_pipelines.errors import GuardTripped, SchemaError, SettingsError, SyncError
 from sync_pipelines.flows.registry import placed
 from sync_pipelines.flows.spec import Flow
-from sync_pipelines.postgres import migrate, tables
+from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.engine import Database, Session
 from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines.postgres.target import PostgresTarget
@@ -105,7 +103,7 @@ class Runner:
             PostgresStateStore(session).claim(flow.stream, self._origin(flow))
             return self._job(flow, source, session, allow_mass_vanish=allow_mass_vanish, full=full).run()
 
-    def plan(self, flow: Flow) -> SyncReport:
+    def plan(self, flow: Flow, *, allow_mass_vanish: bool = False) -> SyncReport:
         """What `run` would do, with the first differences; nothing at all is written, the server sees to it.
 
         Raises the SyncError that `run` would raise, and SchemaError where the schema is out of date.
@@ -116,8 +114,8 @@ class Runner:
         with self._source(flow) as source, database.session() as session:
             with session.cursor() as cursor:
                 cursor.execute("SET default_transaction_read_only = on")
-            self._check_origin(flow, session)
-            return self._job(flow, source, session, plan=True).run()
+            PostgresStateStore(session).check_origin(flow.stream, self._origin(flow))
+            return self._job(flow, source, session, plan=True, allow_mass_vanish=allow_mass_vanish).run()
 
     def _source(self, flow: Flow) -> AbstractContextManager[Source[Any]]:
         return flow.open_source(
@@ -138,15 +136,7 @@ class Runner:
     def _origin(self, flow: Flow) -> str:
         return _host(flow.upstream.origin(self.settings))
 
-    def _check_origin(self, flow: Flow, session: Session) -> None:
-        """As the store's `claim`, which notes the origin too."""
-        column, here = tables.streams.c.origin, self._origin(flow)
-        with session.transaction() as connection:
-            known = connection.scalar(sa.select(column).where(tables.streams.c.stream == flow.stream))
-        if known not in (None, here):
-            raise OriginChanged(f"{flow.stream} was filled from {known}, and the settings now name {here}")
-
-    def plan_all(self, flows: Sequence[Flow]) -> Finished:
+    def plan_all(self, flows: Sequence[Flow], *, allow_mass_vanish: bool = False) -> Finished:
         """Plan one flow after the other; one that waits for a flow that would not succeed would not run."""
         reports: list[SyncReport] = []
         stopped: set[str] = set()
@@ -158,7 +148,7 @@ class Runner:
                 report = not_run(flow)
             else:
                 try:
-                    report = self.plan(flow)
+                    report = self.plan(flow, allow_mass_vanish=allow_mass_vanish)
                 except SyncError as error:
                     report = error.report or SyncReport(flow.stream, errors=(str(error),))
                     if isinstance(error, GuardTripped):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -23,6 +24,7 @@ __all__ = ["PostgresStateStore"]
 
 _BINDING = "r.external_id, r.internal_id::text, r.version, r.remote_deleted_at"
 _ROWS_AT_A_TIME = 20_000
+_ESCAPED = "\x1b"
 
 _log = logging.getLogger(__name__)
 
@@ -144,9 +146,9 @@ class PostgresStateStore:
         columns = [
             [parts[b.key.system][0] for b in bindings],
             [parts[b.key.system][1] for b in bindings],
-            [b.key.key for b in bindings],
+            _stored_keys([b.key.key for b in bindings]),
             [b.internal_id for b in bindings],
-            [b.version for b in bindings],
+            _stored_versions([b.version for b in bindings]),
         ]
         with self._session.cursor() as cursor:
             if new:
@@ -156,6 +158,7 @@ class PostgresStateStore:
                     _log.debug("a binding that was to be new is there: merging")
                 else:
                     return
+            _require_uuids(columns[3])
             cursor.execute(
                 f"INSERT INTO {self._refs} AS r (system, type, external_id, internal_id, version) "
                 "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[]) "
@@ -171,7 +174,8 @@ class PostgresStateStore:
     ) -> None:
         """Bind keys of one system. Raises TargetError, and keeps nothing, if any is bound already."""
         instance, entity = _split(system)
-        self._copy_bindings([[instance] * len(keys), [entity] * len(keys), keys, internal_ids, versions])
+        constants = [[instance] * len(keys), [entity] * len(keys)]
+        self._copy_bindings([*constants, _stored_keys(keys), internal_ids, _stored_versions(versions)])
 
     def _copy_bindings(self, columns: Sequence[Sequence[Any]]) -> None:
         with self._session.savepoint() as cursor:
@@ -203,7 +207,7 @@ class PostgresStateStore:
         columns = [
             [p[0] for p in parts],
             [p[1] for p in parts],
-            [_storable(reject.key.key) for reject in rejects],
+            [_stored_key(reject.key.key) for reject in rejects],
             [str(reject.stage) for reject in rejects],
             [_storable(reject.error) for reject in rejects],
             [_whole_json(reject.payload) for reject in rejects],
@@ -230,7 +234,7 @@ class PostgresStateStore:
     def open_rejects(self, system: str) -> Iterator[ExternalKey]:
         query = f"SELECT external_id FROM {self._rejects} WHERE system = %s AND type = %s AND resolved_at IS NULL"
         for rows in self._streamed(query, _split(system)):
-            yield from (ExternalKey(system, row[0]) for row in rows)
+            yield from (ExternalKey(system, _key_of(row[0])) for row in rows)
 
     def claim(self, stream: str, origin: str) -> None:
         """Note which upstream the stream is read from. Raises OriginChanged where it was another one.
@@ -238,17 +242,21 @@ class PostgresStateStore:
         Two platforms number their records alike: one read into the other's tables would rename every row.
         """
         with self._session.transaction() as connection:
-            known = connection.scalar(
+            connection.execute(
                 sa.text(
                     f"INSERT INTO {self._streams} AS s (stream, origin) VALUES (:stream, :origin) "
-                    "ON CONFLICT (stream) DO UPDATE SET origin = excluded.origin WHERE s.origin IS NULL "
-                    "RETURNING origin"
+                    "ON CONFLICT (stream) DO UPDATE SET origin = excluded.origin WHERE s.origin IS NULL"
                 ),
                 {"stream": stream, "origin": origin},
-            ) or connection.scalar(
-                sa.text(f"SELECT origin FROM {self._streams} WHERE stream = :stream"), {"stream": stream}
             )
-        if known != origin:
+            self.check_origin(stream, origin)
+
+    def check_origin(self, stream: str, origin: str) -> None:
+        """Raise OriginChanged where the stream was read from another upstream."""
+        query = sa.text(f"SELECT origin FROM {self._streams} WHERE stream = :stream")
+        with self._session.transaction() as connection:
+            known = connection.scalar(query, {"stream": stream})
+        if known not in (None, origin):
             raise OriginChanged(
                 f"{stream} was filled from {known}, and the settings now name {origin}: use another database for "
                 "it. Only if the same platform moved: "
@@ -287,12 +295,48 @@ def _split(system: str) -> list[str]:
 def _by_system(keys: Sequence[ExternalKey]) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
     for key in keys:
-        grouped.setdefault(key.system, []).append(_storable(key.key))
+        grouped.setdefault(key.system, []).append(_stored_key(key.key))
     return grouped
 
 
 def _binding(system: str, row: Sequence[Any]) -> Binding:
-    return Binding(ExternalKey(system, row[0]), row[1], row[2], row[3])
+    return Binding(ExternalKey(system, _key_of(row[0])), row[1], row[2], row[3])
+
+
+def _require_uuids(internal_ids: Sequence[str]) -> None:
+    for internal_id in internal_ids:
+        try:
+            uuid.UUID(internal_id)
+        except ValueError:
+            raise StateError(
+                "the target's row ids are no uuids, which is what sync.external_refs keeps: let its `upsert` "
+                "return uuids (uuid.uuid5 makes one of any name)"
+            ) from None
+
+
+def _stored_key(key: str) -> str:
+    """The key as a text that PostgreSQL takes: itself, or in JSON's escapes after an ESC if it cannot be."""
+    if key.isprintable():
+        return key
+    if "\x00" in key or key[0] == _ESCAPED or any("\ud800" <= c <= "\udfff" for c in key):
+        return _ESCAPED + json.dumps(key)
+    return key
+
+
+def _stored_keys(keys: Sequence[str]) -> Sequence[str]:
+    return keys if "".join(keys).isprintable() else [_stored_key(key) for key in keys]
+
+
+def _key_of(stored: str) -> str:
+    return json.loads(stored[1:]) if stored[0] == _ESCAPED else stored
+
+
+def _stored_versions(versions: Sequence[str | None]) -> Sequence[str | None]:
+    """A version that PostgreSQL cannot hold is kept in another form: its record is compared anew in each run."""
+    texts = [version for version in versions if version is not None]
+    if "".join(texts).isprintable():
+        return versions
+    return [None if version is None else _storable(version) for version in versions]
 
 
 def _storable(text: str) -> str:
@@ -304,6 +348,19 @@ def _whole_json(payload: object) -> str:
     """The payload as JSON that jsonb takes. What jsonb cannot hold is kept as the text of its JSON."""
     text = canonical_json(payload)
     storable = _storable(text)
-    if text == storable and "\\u0000" not in text:
+    if text == storable and "\\u0000" not in text and _has_only_numbers(text):
         return text
     return json.dumps({"json": storable})
+
+
+def _has_only_numbers(text: str) -> bool:
+    """Not NaN, nor Infinity: Python takes them for JSON."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    try:
+        json.loads(text, parse_constant=refuse)
+    except ValueError:
+        return False
+    return True

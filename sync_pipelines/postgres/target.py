@@ -38,6 +38,8 @@ R = TypeVar("R")
 Fields = tuple[str, ...]
 
 _NOT_EMPTY = 2
+# An index entry holds 2,704 bytes, and a character may take four.
+_LONGEST_KEY = 500
 
 
 class PostgresTarget:
@@ -59,6 +61,8 @@ class PostgresTarget:
 
     def validate(self, key: ExternalKey, projection: Projection) -> None:
         """Raise TargetError for a projection that the table cannot hold, naming the column and not the value."""
+        if len(key.key) > _LONGEST_KEY:
+            raise TargetError(f"the key has {len(key.key)} characters, and {_LONGEST_KEY} can be kept")
         kind, fields = projection
         checks = self._shapes.get(tuple(fields))
         if checks is None or kind != self._kind:

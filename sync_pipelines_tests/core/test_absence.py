@@ -140,6 +140,14 @@ def test_more_than_a_tenth_and_more_than_twenty_at_once_is_not_believed(
     assert workshop.vanished() == set()
 
 
+@pytest.mark.parametrize("plan", [True, False])
+def test_new_rows_do_not_make_a_loss_look_small(workshop: Workshop, plan: bool) -> None:
+    workshop.snapshot(many(240))
+    rest = [*many(240, start=25), *(record(f"new {i}", "Kurs") for i in range(200))]
+    with pytest.raises(GuardTripped, match="25 of 240 rows"):
+        workshop.snapshot(rest, plan=plan)
+
+
 def test_one_run_can_be_approved_and_only_that_one(workshop: Workshop) -> None:
     workshop.snapshot(many(100))
     report = workshop.snapshot(many(100, start=40), allow_mass_vanish=True)

@@ -145,5 +145,5 @@ def test_only_living_rows_are_alive(target: PostgresTarget) -> None:
     [{"owned": ("nothing",)}, {"owned": ("title", "wtl_lesson_id")}, {"natural_key": (), "owned": ("title",)}],
 )
 def test_a_contradictory_spec_is_refused_when_made(columns: dict[str, tuple[str, ...]]) -> None:
-    with pytest.raises(ValueError, match="wtl.lessons"):
+    with pytest.raises(ValueError, match=r"wtl\.lessons"):
         TableSpec(tables.lessons, **{"natural_key": ("wtl_lesson_id",), **columns})  # pyright: ignore[reportArgumentType]

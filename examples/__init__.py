@@ -1,0 +1,1 @@
+"""Worked examples, run by the tests; docs/adding-a-flow.md walks through them."""
