@@ -1,7 +1,8 @@
 """The records every loader reads: pages of JSON made from fixed seeds, encoded once and kept in a folder.
 
-Each size has two variants: `base`, and `chg` in which 1 % of the rows, scattered, have another class and a
-later time. The manifest's digest is what a table that holds the variant must answer to `CONTENT`.
+Each size has three variants: `base`, in the order of the ids, in which an upstream lists that is asked to sort;
+`chg`, in which 1 % of the rows, scattered, have another class and a later time; and `shuffled`, `base` in no
+order. The manifest's digest is what a table that holds the variant must answer to `CONTENT`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from typing import Literal
 
 __all__ = ["CACHE", "CONTENT", "PAGE_SIZE", "VARIANTS", "Manifest", "Variant", "make", "read_manifest"]
 
-Variant = Literal["base", "chg"]
-VARIANTS: tuple[Variant, ...] = ("base", "chg")
+Variant = Literal["base", "chg", "shuffled"]
+VARIANTS: tuple[Variant, ...] = ("base", "chg", "shuffled")
 PAGE_SIZE = 1000
 CACHE = Path(__file__).parent / ".cache"
 
 # A new format of the files needs a new number, so that nobody reads the old ones.
-_FORMAT = 1
+_FORMAT = 2
 _YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 #: Row count and digest of a relation with these five columns, whatever the loader called its own.
@@ -65,7 +66,7 @@ class _Row:
 
 
 def make(rows: int, folder: Path = CACHE) -> None:
-    """Write the pages of both variants, unless they are there."""
+    """Write the pages of all variants, unless they are there."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
     for variant in VARIANTS:
@@ -110,9 +111,12 @@ def _rows(rows: int, variant: Variant) -> Iterator[_Row]:
 
     users, subjects, classes = ids(max(1000, rows // 10)), ids(60), ids(3000)
     changed = frozenset(random.Random(7).sample(range(rows), rows // 100) if variant == "chg" else ())
+    own = ids(rows)
+    if variant != "shuffled":
+        own.sort()
     for number in range(rows):
         joined = (draw.choice(users), draw.choice(subjects), draw.choice(classes))
-        row = _Row(ids(1)[0], *joined, draw.randrange(20_000_000))
+        row = _Row(own[number], *joined, draw.randrange(20_000_000))
         if number in changed:
             other = classes[(classes.index(row.class_id) + 1) % len(classes)]
             row = _Row(row.id, row.user_id, row.subject_id, other, 25_000_000 + number % 1000)

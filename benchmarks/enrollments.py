@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import sqlalchemy as sa
@@ -29,9 +29,9 @@ from sync_pipelines.core import (
     Records,
     SyncJob,
     Unreadable,
-    fingerprint,
+    fingerprints,
 )
-from sync_pipelines.errors import MappingError, SourceError, UnexpectedAnswer
+from sync_pipelines.errors import MappingError, UnexpectedAnswer
 from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.engine import Database
 from sync_pipelines.postgres.spec import TableSpec
@@ -65,33 +65,38 @@ SPEC = TableSpec(
 )
 
 
-class Enrollment(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """One record as the upstream sends it."""
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
 
-    id: str
-    user_id: str
-    subject_id: str
-    class_id: str
-    updated_at: str
+
+class Enrollment(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """One record as the upstream sends it; decoding refuses one that lacks anything."""
+
+    id: _Text
+    user_id: _Text
+    subject_id: _Text
+    class_id: _Text
+    updated_at: _Text
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    records: list[Enrollment]
+    records: Records[Enrollment]
     unreadable: list[Unreadable]
     total: int
 
     def __len__(self) -> int:
-        return len(self.records) + len(self.unreadable)
+        return len(self.records.keys) + len(self.unreadable)
 
+
+VersionOf = Callable[[Sequence[Enrollment]], Sequence[str]]
 
 _decode_page = msgspec.json.Decoder(list[Enrollment]).decode
 _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_row = msgspec.json.Decoder(Enrollment).decode
 
 
-def read_page(answer: Answer) -> _Page:
-    """The records of an answer; one that cannot be read is set aside, and the others stay.
+def read_page(answer: Answer, version_of: VersionOf) -> _Page:
+    """The records of an answer, as columns; one that cannot be read is set aside, and the others stay.
 
     Raises UnexpectedAnswer where it is no page at all, or does not say how many rows there are.
     """
@@ -100,23 +105,25 @@ def read_page(answer: Answer) -> _Page:
     total = answer.headers.get("content-range", "").rpartition("/")[2]
     if not total.isdecimal():
         raise UnexpectedAnswer(f"{answer.path} does not say how many rows there are (Content-Range)")
+    unreadable: list[Unreadable] = []
     try:
-        return _Page(_decode_page(answer.body), [], int(total))
+        records = _decode_page(answer.body)
     except msgspec.ValidationError:
-        return _row_by_row(answer, int(total))
+        records = list(_row_by_row(answer, unreadable))
     except msgspec.DecodeError as error:
         raise UnexpectedAnswer(f"{answer.path} answered no JSON: {error}") from None
+    columns = Records(SYSTEM, [r.id for r in records], version_of(records), records)
+    return _Page(columns, unreadable, int(total))
 
 
-def _row_by_row(answer: Answer, total: int) -> _Page:
-    page = _Page([], [], total)
+def _row_by_row(answer: Answer, unreadable: list[Unreadable]) -> Iterator[Enrollment]:
     try:
         rows = _decode_rows(answer.body)
     except msgspec.ValidationError as error:
         raise UnexpectedAnswer(f"{answer.path} answered no list: {error}") from None
     for raw in rows:
         try:
-            page.records.append(_decode_row(raw))
+            yield _decode_row(raw)
         except msgspec.ValidationError as error:
             data: Any = msgspec.json.decode(raw)
             key = data.get("id") if isinstance(data, dict) else None
@@ -124,19 +131,27 @@ def _row_by_row(answer: Answer, total: int) -> _Page:
                 where = ExternalKey(SYSTEM, key)
             else:
                 where = ExternalKey.unidentified(SYSTEM, data)
-            page.unreadable.append(Unreadable(where, data, str(error)))
-    return page
+            unreadable.append(Unreadable(where, data, str(error)))
 
 
-def _mapped_fields(record: Enrollment) -> str:
-    return fingerprint((record.user_id, record.subject_id, record.class_id, record.updated_at))
+def _by_fields(records: Sequence[Enrollment]) -> Sequence[str]:
+    return fingerprints(
+        [r.user_id for r in records],
+        [r.subject_id for r in records],
+        [r.class_id for r in records],
+        [r.updated_at for r in records],
+    )
 
 
-def _updated_at(record: Enrollment) -> str:
-    return record.updated_at
+def _by_time(records: Sequence[Enrollment]) -> Sequence[str]:
+    return [r.updated_at for r in records]
 
 
-VERSIONS: Mapping[str, Callable[[Enrollment], str]] = {"fingerprint": _mapped_fields, "updated_at": _updated_at}
+#: How the records' versions are told: by their content, or by upstream's own marker.
+VERSIONS: Mapping[str, VersionOf] = {
+    "fingerprint": _by_fields,
+    "updated_at": _by_time,
+}
 
 
 @dataclass(frozen=True)
@@ -144,7 +159,7 @@ class EnrollmentSource:
     """Every enrollment, page by page; `parameters` go with each request."""
 
     sender: Sender
-    version_of: Callable[[Enrollment], str] = _mapped_fields
+    version_of: VersionOf = _by_fields
     in_flight: int = 8
     parameters: Mapping[str, str] | None = None
 
@@ -158,27 +173,27 @@ class EnrollmentSource:
 
     def fetch(self, since: str | None) -> Generator[Records[Enrollment] | Unreadable, None, Coverage]:
         """Complete when there were as many rows as the upstream said at the beginning, and it kept to that."""
-        version_of, rows = self.version_of, 0
-        first = self.sender.get(*self._request(0), read_page)
+        rows = 0
+        first = self.sender.get(*self._request(0), self._read)
         for page in chain((first,), self._after(first)):
             if page.total != first.total:
                 return Coverage.partial("the number of rows changed while they were read")
             rows += len(page)
             yield from page.unreadable
-            records = page.records
-            yield Records(SYSTEM, [r.id for r in records], [version_of(r) for r in records], records)
+            yield page.records
         if rows != first.total:
             return Coverage.partial(f"the upstream sent {rows} of {first.total} rows")
         return Coverage.snapshot(SYSTEM)
 
     def validate(self, key: ExternalKey, payload: Payload[Enrollment]) -> None:
         """Types and presence were checked while decoding."""
-        if not payload.data.updated_at:
-            raise SourceError("updatedAt is empty")
+
+    def _read(self, answer: Answer) -> _Page:
+        return read_page(answer, self.version_of)
 
     def _after(self, first: _Page) -> Iterator[_Page]:
         others = (self._request(offset) for offset in range(PAGE_SIZE, first.total, PAGE_SIZE))
-        return self.sender.get_many(others, read_page, in_flight=self.in_flight)
+        return self.sender.get_many(others, self._read, in_flight=self.in_flight)
 
     def _request(self, offset: int) -> tuple[str, dict[str, str]]:
         return "enrollments", {"offset": str(offset), "limit": str(PAGE_SIZE), **(self.parameters or {})}
