@@ -6,12 +6,14 @@ A table of the user's own, a source that reads pages over HTTP, a mapper, and on
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Annotated, Any
 
@@ -23,6 +25,7 @@ from sync_pipelines.clients.http import Answer, Sender
 from sync_pipelines.core import (
     Coverage,
     ExternalKey,
+    Page,
     Payload,
     Projection,
     Projections,
@@ -78,16 +81,6 @@ class Enrollment(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     updated_at: _Text
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    records: Records[Enrollment]
-    unreadable: list[Unreadable]
-    total: int
-
-    def __len__(self) -> int:
-        return len(self.records.keys) + len(self.unreadable)
-
-
 VersionOf = Callable[[Sequence[Enrollment]], Sequence[str]]
 
 _decode_page = msgspec.json.Decoder(list[Enrollment]).decode
@@ -95,32 +88,45 @@ _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_row = msgspec.json.Decoder(Enrollment).decode
 
 
-def read_page(answer: Answer, version_of: VersionOf) -> _Page:
-    """The records of an answer, as columns; one that cannot be read is set aside, and the others stay.
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A page's bytes and their digest, and how many rows there are in all."""
 
-    Raises UnexpectedAnswer where it is no page at all, or does not say how many rows there are.
-    """
+    body: bytes
+    digest: str
+    total: int
+
+
+def read_answer(answer: Answer) -> _Answered:
+    """Raises UnexpectedAnswer where it is no page at all, or does not say how many rows there are."""
     if answer.status != 200:
         raise UnexpectedAnswer(f"{answer.path} answered {answer.status}")
     total = answer.headers.get("content-range", "").rpartition("/")[2]
     if not total.isdecimal():
         raise UnexpectedAnswer(f"{answer.path} does not say how many rows there are (Content-Range)")
-    unreadable: list[Unreadable] = []
+    return _Answered(answer.body, hashlib.blake2b(answer.body, digest_size=16).hexdigest(), int(total))
+
+
+def read_rows(body: bytes, version_of: VersionOf) -> list[Records[Enrollment] | Unreadable]:
+    """The records of a page, as columns; one that cannot be read is set aside, and the others stay.
+
+    Raises UnexpectedAnswer where it is no list.
+    """
+    unreadable: list[Records[Enrollment] | Unreadable] = []
     try:
-        records = _decode_page(answer.body)
+        records = _decode_page(body)
     except msgspec.ValidationError:
-        records = list(_row_by_row(answer, unreadable))
+        records = list(_row_by_row(body, unreadable))
     except msgspec.DecodeError as error:
-        raise UnexpectedAnswer(f"{answer.path} answered no JSON: {error}") from None
-    columns = Records(SYSTEM, [r.id for r in records], version_of(records), records)
-    return _Page(columns, unreadable, int(total))
+        raise UnexpectedAnswer(f"a page is no JSON: {error}") from None
+    return [Records(SYSTEM, [r.id for r in records], version_of(records), records), *unreadable]
 
 
-def _row_by_row(answer: Answer, unreadable: list[Unreadable]) -> Iterator[Enrollment]:
+def _row_by_row(body: bytes, unreadable: list[Records[Enrollment] | Unreadable]) -> Iterator[Enrollment]:
     try:
-        rows = _decode_rows(answer.body)
+        rows = _decode_rows(body)
     except msgspec.ValidationError as error:
-        raise UnexpectedAnswer(f"{answer.path} answered no list: {error}") from None
+        raise UnexpectedAnswer(f"a page is no list: {error}") from None
     for raw in rows:
         try:
             yield _decode_row(raw)
@@ -171,29 +177,24 @@ class EnrollmentSource:
     def retries(self) -> int:
         return self.sender.retries
 
-    def fetch(self, since: str | None) -> Generator[Records[Enrollment] | Unreadable, None, Coverage]:
-        """Complete when there were as many rows as the upstream said at the beginning, and it kept to that."""
-        rows = 0
-        first = self.sender.get(*self._request(0), self._read)
-        for page in chain((first,), self._after(first)):
+    def fetch(self, since: str | None) -> Generator[Page[Enrollment], None, Coverage]:
+        """Complete when as many rows came as the upstream said at the beginning, and it kept to that."""
+        first = self.sender.get(*self._request(0), read_answer)
+        for number, page in enumerate(chain((first,), self._after(first))):
             if page.total != first.total:
                 return Coverage.partial("the number of rows changed while they were read")
-            rows += len(page)
-            yield from page.unreadable
-            yield page.records
-        if rows != first.total:
-            return Coverage.partial(f"the upstream sent {rows} of {first.total} rows")
+            wanted = min(PAGE_SIZE, first.total - number * PAGE_SIZE)
+            if page.body.count(b'"id":') != wanted:
+                return Coverage.partial(f"a page had another number of rows than {wanted}")
+            yield Page(page.digest, partial(read_rows, page.body, self.version_of))
         return Coverage.snapshot(SYSTEM)
 
     def validate(self, key: ExternalKey, payload: Payload[Enrollment]) -> None:
         """Types and presence were checked while decoding."""
 
-    def _read(self, answer: Answer) -> _Page:
-        return read_page(answer, self.version_of)
-
-    def _after(self, first: _Page) -> Iterator[_Page]:
+    def _after(self, first: _Answered) -> Iterator[_Answered]:
         others = (self._request(offset) for offset in range(PAGE_SIZE, first.total, PAGE_SIZE))
-        return self.sender.get_many(others, self._read, in_flight=self.in_flight)
+        return self.sender.get_many(others, read_answer, in_flight=self.in_flight)
 
     def _request(self, offset: int) -> tuple[str, dict[str, str]]:
         return "enrollments", {"offset": str(offset), "limit": str(PAGE_SIZE), **(self.parameters or {})}

@@ -8,13 +8,15 @@ interrupts a caller (Ctrl-C, the orchestrator) finds it waiting, never inside th
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import random
 import ssl
+import zlib
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,7 +27,9 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import certifi
+import httpx
 from anyio.from_thread import start_blocking_portal
+from httpx_aiohttp import AiohttpTransport
 
 from sync_pipelines.errors import RateLimited, SourceError, SourceUnavailable, UnexpectedAnswer
 
@@ -34,6 +38,7 @@ __all__ = ["Answer", "Request", "Sender", "retry_after_seconds"]
 T = TypeVar("T")
 Request = tuple[str, Mapping[str, str]]  # path below the base URL, and query
 _log = logging.getLogger(__name__)
+_DAMAGE = EOFError, gzip.BadGzipFile, zlib.error
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,8 @@ class Sender:
         self._base_url = base_url.rstrip("/")
         self._where = urlsplit(base_url).netloc.rpartition("@")[2]
         # Given with each request: what the session holds, aiohttp shows the proxy too.
-        self._headers = dict(headers)
+        self._headers = httpx.Headers({"Accept-Encoding": "gzip, deflate", **headers}, encoding="utf-8")
+        self._timeouts = {"timeout": {"pool": min(timeout, 10.0), "read": timeout}}  # pool: until connected
         self._attempts = attempts
         self._in_flight = in_flight
         self._backoff = backoff
@@ -97,11 +103,10 @@ class Sender:
         self._may_send = asyncio.Event()
         self._may_send.set()
         self._under_way = set[asyncio.Task[Any]]()
-        limits = aiohttp.ClientTimeout(connect=min(timeout, 10.0), sock_read=timeout)
         with ExitStack() as stack:
             self._portal = stack.enter_context(start_blocking_portal(name="sender"))
-            connected = self._portal.wrap_async_context_manager(self._connected(limits))
-            self._session, self._loop = stack.enter_context(connected)
+            connected = self._portal.wrap_async_context_manager(self._connected())
+            self._transport, self._loop = stack.enter_context(connected)
             self._close = stack.pop_all().close
 
     def close(self) -> None:
@@ -191,11 +196,13 @@ class Sender:
         self.requests += 1
         url = f"{self._base_url}/{path.lstrip('/')}"
         try:
-            async with self._session.get(
-                url, params=params, headers=self._headers, allow_redirects=False
-            ) as answer:
-                return Answer(answer.status, answer.headers, await answer.read(), path)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            request = httpx.Request("GET", url, params=params, headers=self._headers, extensions=self._timeouts)
+            # Without httpx.AsyncClient: its redirects, cookies, passwords and proxies are none that we want.
+            async with aclosing(await self._transport.handle_async_request(request)) as answer:
+                body = b"".join([part async for part in answer.aiter_raw()])
+            body = _decoded(body, answer.headers.get("content-encoding", ""))
+            return Answer(answer.status_code, answer.headers, body, path)
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, *_DAMAGE, TimeoutError, ValueError) as error:
             raise _as_source_error(error, self._where, path) from error
 
     async def _once(
@@ -208,24 +215,32 @@ class Sender:
             raise _as_source_error(error, self._where, request.url.path) from error
 
     @asynccontextmanager
-    async def _connected(
-        self, limits: aiohttp.ClientTimeout
-    ) -> AsyncGenerator[tuple[aiohttp.ClientSession, asyncio.AbstractEventLoop], None]:
+    async def _connected(self) -> AsyncGenerator[tuple[AiohttpTransport, asyncio.AbstractEventLoop], None]:
         trusted = ssl.create_default_context()  # the system's: a school's proxy may sign with its own
         trusted.load_verify_locations(certifi.where())  # for a system that has none
         async with aiohttp.ClientSession(
-            timeout=limits,
             connector=aiohttp.TCPConnector(ssl=trusted, limit=0),
             middlewares=[self._once],
             proxy=_proxy(self._base_url),
         ) as session:
             try:
-                yield session, asyncio.get_running_loop()
+                yield AiohttpTransport(verify=trusted, client=session), asyncio.get_running_loop()
             finally:
                 await _drop(self._under_way)
 
 
-def _as_source_error(error: Exception, where: str, path: str) -> SourceError:
+def _decoded(body: bytes, encoding: str) -> bytes:
+    """httpx's own decoding takes a cut body for a whole one, and of a gzip in several parts only the first."""
+    if encoding.lower() == "gzip":
+        return gzip.decompress(body)
+    if encoding.lower() == "deflate" and body:  # some send it without its header
+        return zlib.decompress(body, zlib.MAX_WBITS if body[0] & 15 == 8 else -zlib.MAX_WBITS)
+    return body
+
+
+def _as_source_error(error: BaseException, where: str, path: str) -> SourceError:
+    if isinstance(error, httpx.HTTPError) and error.__cause__:
+        error = error.__cause__  # aiohttp's. The transport's names mislead: a reset is its ConnectTimeout
     if isinstance(error, TimeoutError):
         return SourceUnavailable(f"no answer from {where} in time ({type(error).__name__})")
     if isinstance(error, aiohttp.ClientHttpProxyError):
@@ -233,7 +248,7 @@ def _as_source_error(error: Exception, where: str, path: str) -> SourceError:
     if isinstance(error, aiohttp.ClientConnectionError):
         # The cause is the operating system's word. The error's own may quote the answer's headers.
         return SourceUnavailable(f"cannot reach {where}: {error.__cause__ or type(error).__name__}")
-    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError)):
+    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, *_DAMAGE)):
         return SourceUnavailable(f"the answer of {where} is cut short or damaged ({path})")
     return UnexpectedAnswer(f"cannot ask {where} ({type(error).__name__}, {path})")
 

@@ -2,7 +2,7 @@
 no database and no orchestrator."""
 
 from sync_pipelines.core.checkpoints import Cursor, MonotonicId, UpdatedAt
-from sync_pipelines.core.fingerprint import fingerprint
+from sync_pipelines.core.fingerprint import fingerprint, fingerprints
 from sync_pipelines.core.job import SyncJob
 from sync_pipelines.core.logger import SilentLogger
 from sync_pipelines.core.memory import MemoryStateStore, MemoryTarget
@@ -14,6 +14,7 @@ from sync_pipelines.core.ports import (
     LoadingTarget,
     Mapper,
     Metered,
+    RememberingStore,
     Source,
     StateStore,
     SyncLogger,
@@ -28,6 +29,7 @@ from sync_pipelines.core.records import (
     Fetch,
     Mark,
     Outcome,
+    Page,
     Payload,
     Projection,
     Projections,
@@ -62,12 +64,14 @@ __all__ = [
     "Metered",
     "MonotonicId",
     "Outcome",
+    "Page",
     "Payload",
     "Projection",
     "Projections",
     "Record",
     "Records",
     "Reject",
+    "RememberingStore",
     "SilentLogger",
     "Source",
     "SourceError",
@@ -84,4 +88,5 @@ __all__ = [
     "UpdatedAt",
     "Written",
     "fingerprint",
+    "fingerprints",
 ]

@@ -3,10 +3,14 @@
 import hashlib
 import json
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
+from itertools import repeat
 from typing import Any, cast
 
-__all__ = ["canonical_json", "fingerprint"]
+__all__ = ["canonical_json", "fingerprint", "fingerprints"]
+
+_SEPARATOR = "\x1f"
 
 
 def _plain(value: object) -> object:
@@ -49,10 +53,26 @@ def canonical_json(value: object) -> str:
 def fingerprint(value: object) -> str:
     """128 bits of BLAKE2b over the value's canonical form, as 32 hexadecimal digits.
 
-    A tuple of texts costs a fifth of what other values do.
+    A tuple of texts costs a third of what other values do.
     """
     text = _joined(value) or canonical_json(value)
-    data = text.encode("utf-8", "surrogatepass")
+    return _digest(text.encode("utf-8", "surrogatepass"))
+
+
+def fingerprints(*columns: Sequence[str]) -> list[str]:
+    """`fingerprint` of the tuple of texts in each row of some columns of one length: twice as quick."""
+    rows = list(zip(*columns, strict=True))
+    texts = "\n".join(map(_SEPARATOR.join, zip(repeat(""), *columns, strict=False))) if rows else ""
+    if (
+        texts.isascii()
+        and texts.count("\n") == len(rows) - 1
+        and texts.count(_SEPARATOR) == len(rows) * len(columns)
+    ):
+        return [_digest(text) for text in texts.encode().split(b"\n")]
+    return [fingerprint(row) for row in rows]
+
+
+def _digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
@@ -62,8 +82,8 @@ def _joined(value: object) -> str | None:
         return None
     texts = cast("tuple[Any, ...]", value)
     try:
-        text = "\x1f".join(texts)
+        text = _SEPARATOR.join(texts)
     except TypeError:
         return None
     # No JSON begins with a separator, so that the two forms never meet.
-    return "\x1f" + text if text.isascii() and text.count("\x1f") == len(texts) - 1 else None
+    return _SEPARATOR + text if text.isascii() and text.count(_SEPARATOR) == len(texts) - 1 else None

@@ -119,7 +119,7 @@ class Known:
     @property
     def read_nothing(self) -> bool:
         """Whether not a single key was read."""
-        return not any(system.taken or system.refused for system in self._systems.values())
+        return not any(s.taken or s.refused or s.confirmed for s in self._systems.values())
 
     def bindings(self, keys: Sequence[ExternalKey]) -> Mapping[ExternalKey, Binding]:
         """The bindings of these keys; no query where the system had none when the run began."""

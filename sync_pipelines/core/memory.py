@@ -94,6 +94,7 @@ class MemoryStateStore:
     def __init__(self) -> None:
         self.bindings: dict[ExternalKey, Binding] = {}
         self.checkpoints: dict[str, str] = {}
+        self.pages: dict[str, tuple[dict[ExternalKey, Binding], Mapping[str, tuple[str, int]]]] = {}
         self.rejects: dict[ExternalKey, Reject] = {}
         self.occurrences: dict[ExternalKey, int] = {}
         self.reports: dict[str, SyncReport] = {}
@@ -140,6 +141,17 @@ class MemoryStateStore:
         known = [b for b in self.iter_bindings(system) if b.remote_deleted_at is None]
         alive = target.alive({b.internal_id for b in known})
         yield [(b.key.key, b.version) for b in known if b.internal_id in alive]
+
+    def all_alive(self, system: str, target: BulkTarget) -> bool:
+        ids = {b.internal_id for b in self.iter_bindings(system) if b.remote_deleted_at is None}
+        return ids <= set(target.alive(ids))
+
+    def remembered_pages(self, stream: str) -> Mapping[str, tuple[str, int]]:
+        bindings, pages = self.pages.get(stream, ({}, {}))
+        return pages if bindings == self.bindings else {}
+
+    def remember_pages(self, stream: str, pages: Mapping[str, tuple[str, int]]) -> None:
+        self.pages[stream] = dict(self.bindings), dict(pages)
 
     def count_bindings(self, system: str) -> int:
         return sum(b.remote_deleted_at is None for b in self.iter_bindings(system))

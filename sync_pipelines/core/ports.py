@@ -33,6 +33,7 @@ __all__ = [
     "LoadingTarget",
     "Mapper",
     "Metered",
+    "RememberingStore",
     "Source",
     "StateStore",
     "SyncLogger",
@@ -257,6 +258,23 @@ class LoadingStore(Protocol):
         self, system: str, keys: Sequence[str], internal_ids: Sequence[str], versions: Sequence[str | None]
     ) -> None:
         """Bind keys of one system. Raises TargetError, and keeps nothing, if any is bound already."""
+        ...
+
+
+@runtime_checkable
+class RememberingStore(Protocol):
+    """A StateStore that can also remember what a stream's last complete read was made of."""
+
+    def remembered_pages(self, stream: str) -> Mapping[str, tuple[str, int]]:
+        """By digest, the system and the number of records of each page; none if any binding changed since."""
+        ...
+
+    def remember_pages(self, stream: str, pages: Mapping[str, tuple[str, int]]) -> None:
+        """Replace them."""
+        ...
+
+    def all_alive(self, system: str, target: BulkTarget) -> bool:
+        """Whether every binding of the system that is not vanished has its row in `target`."""
         ...
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "Item",
     "Mark",
     "Outcome",
+    "Page",
     "Payload",
     "Projection",
     "Projections",
@@ -137,6 +138,18 @@ class Records(Generic[D]):
 
 
 @dataclass(frozen=True, slots=True)
+class Page(Generic[D]):
+    """A part of a snapshot as it came: not even decoded, where neither it nor anything here has changed.
+
+    `digest` must differ wherever what `read` gives would: a hash of the bytes. A fetch yields all its records in
+    pages, or none.
+    """
+
+    digest: str
+    read: Callable[[], Iterable[Records[D] | Unreadable]]
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """A row that the source could not turn into a record: counted, and kept whole."""
 
@@ -184,7 +197,7 @@ class Coverage:
 
 #: What `Source.fetch` gives: a generator whose return value is its `Coverage`, or any iterable of
 #: records, which proves nothing and so never counts as complete.
-Item: TypeAlias = "Record[D] | Records[D] | Unreadable | Mark"
+Item: TypeAlias = "Record[D] | Records[D] | Page[D] | Unreadable | Mark"
 Fetch: TypeAlias = Generator["Item[D]", None, "Coverage | None"] | Iterable["Item[D]"]
 
 

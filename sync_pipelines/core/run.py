@@ -15,6 +15,7 @@ from sync_pipelines.core.first_load import FirstLoad
 from sync_pipelines.core.known import Known, KnownSystem
 from sync_pipelines.core.logger import SilentLogger
 from sync_pipelines.core.one_by_one import as_bulk
+from sync_pipelines.core.pages import Pages
 from sync_pipelines.core.plan import BatchPlan, plan_batch, stored_version
 from sync_pipelines.core.records import (
     Binding,
@@ -24,6 +25,7 @@ from sync_pipelines.core.records import (
     Fetch,
     Mark,
     Outcome,
+    Page,
     Payload,
     Records,
     Reject,
@@ -129,6 +131,8 @@ class Run(Generic[D]):
         self._loads = self._first_load.possible
         self._hears_created = type(job.logger).created is not SilentLogger.created
         self._hears_skipped = type(job.logger).skipped is not SilentLogger.skipped
+        trusted = not job.plan and not job.full and not self._hears_skipped
+        self._pages = Pages(job.stream, self._prefix, job.store, self._target, trusted=trusted)
 
     def to_the_end(self) -> None:
         since = self._since()
@@ -138,11 +142,15 @@ class Run(Generic[D]):
             if since is None:
                 raise
             coverage = self._read(None)
+        if coverage.complete and self._pages.skipped and not self._accounts_for_all(coverage):
+            coverage = self._read_keys()
         if coverage.complete:
             Absence(self._job, self._target, self._known, self._tally).settle(coverage)
         else:
             reason = coverage.reason or "the source does not prove that this is everything"
             self._tally.ended_by = f"incomplete: {reason}"
+        if self._tally.complete and not self._job.plan:
+            self._pages.remember(self._known)
         self._job.logger.progress(self._job.report(self._tally))
 
     # --- reading ------------------------------------------------------------------------------------------
@@ -155,6 +163,7 @@ class Run(Generic[D]):
     def _read(self, since: str | None) -> Coverage:
         """Read to the end. What was read before a read failed is true all the same, and is kept."""
         self._known.begin_reading()
+        self._pages.begin_reading()
         self._batch = _Batch[D]()
         self._long = False
         self._waiting: list[_Item[D]] = []
@@ -177,6 +186,10 @@ class Run(Generic[D]):
             except StopIteration as end:
                 returned = cast("object", end.value)
                 return returned if isinstance(returned, Coverage) else Coverage(complete=False)
+            if isinstance(item, Page):
+                self._take_page(item)
+                continue
+            self._pages.forget()
             if isinstance(item, tuple):
                 key, payload = item
                 try:
@@ -190,10 +203,44 @@ class Run(Generic[D]):
                 loose.add(key, payload)
                 continue
             self._take_loose()
-            if isinstance(item, Unreadable):
-                self._take(_Refusal(item.key, SourceError(item.reason), item.data))
-            else:
-                self._take(item)
+            self._take(_refusal(item) if isinstance(item, Unreadable) else item)
+
+    def _take_page(self, page: Page[D]) -> None:
+        """Read a page, unless it is known that nothing in it changed."""
+        if unchanged := self._pages.unchanged(page.digest):
+            system, count = unchanged
+            self._known.of(system).confirmed += count
+            self._tally.skipped += count
+            return
+        items = list(page.read())
+        self._pages.read(page.digest, [item for item in items if isinstance(item, Records)])
+        for item in items:
+            self._take(_refusal(item) if isinstance(item, Unreadable) else item)
+
+    def _accounts_for_all(self, coverage: Coverage) -> bool:
+        """Whether the pages that were not read leave no doubt about which records are missing."""
+        store, known = self._job.store, self._known
+        return coverage.within is None and all(
+            known.nothing_is_missing(system, store.count_bindings(system)) for system in coverage.snapshot_of
+        )
+
+    def _read_keys(self) -> Coverage:
+        """Something is missing, and may have been on a page that was not read: read everything, for its keys."""
+        items = iter(self._job.source.fetch(None))
+        while True:
+            try:
+                item = next(items)
+            except StopIteration as end:
+                returned = cast("object", end.value)
+                return returned if isinstance(returned, Coverage) else Coverage(complete=False)
+            for part in item.read() if isinstance(item, Page) else [item]:
+                if isinstance(part, Records):
+                    known = self._known.of(part.system)
+                    known.taken.update(map(hash, part.keys))
+                    known.miscounted = True
+                elif not isinstance(part, Mark):
+                    key = part.key if isinstance(part, Unreadable) else part[0]
+                    self._known.of(key.system).refuses(key.key)
 
     def _take_loose(self) -> None:
         if self._loose:
@@ -298,6 +345,7 @@ class Run(Generic[D]):
 
     def _sort_one_by_one(self, item: Records[D], known: KnownSystem) -> None:
         """Some key comes twice: the same record twice is one record, two under one key are somebody's mistake."""
+        self._pages.forget()
         self._load()
         for place, (key, version) in enumerate(zip(item.keys, item.versions, strict=True)):
             external_key = ExternalKey(item.system, key)
@@ -424,3 +472,7 @@ class Run(Generic[D]):
 
 def _was_vanished(change: Change) -> bool:
     return change.binding is not None and change.binding.remote_deleted_at is not None
+
+
+def _refusal(row: Unreadable) -> _Refusal:
+    return _Refusal(row.key, SourceError(row.reason), row.data)

@@ -38,6 +38,7 @@ class PostgresStateStore:
         self._refs = session.table("sync.external_refs")
         self._streams = session.table("sync.streams")
         self._rejects = session.table("sync.rejects")
+        self._generation = session.table("sync.bindings_generation")
 
     @contextmanager
     def exclusive(self, stream: str) -> Generator[None, None, None]:
@@ -109,13 +110,44 @@ class PostgresStateStore:
     def iter_versions(self, system: str, target: BulkTarget) -> Iterator[Sequence[tuple[str, str | None]]]:
         where = "WHERE r.system = %s AND r.type = %s AND r.remote_deleted_at IS NULL"
         if isinstance(target, PostgresTarget):
-            query = f"SELECT r.external_id, r.version FROM {self._refs} r {target.join('r')} {where}"
+            # Rows are hardly ever gone, and to ask whether any is costs half of asking each.
+            alive = "" if self.all_alive(system, target) else f"AND {target.has_row('r')}"
+            query = f"SELECT r.external_id, r.version FROM {self._refs} r {where} {alive}"
             yield from self._streamed(query, _split(system))
             return
         query = f"SELECT r.external_id, r.version, r.internal_id::text FROM {self._refs} r {where}"
         for rows in self._streamed(query, _split(system)):
             alive = target.alive({row[2] for row in rows})
             yield [row[:2] for row in rows if row[2] in alive]
+
+    def all_alive(self, system: str, target: BulkTarget) -> bool:
+        if not isinstance(target, PostgresTarget):
+            bound = (b for b in self.iter_bindings(system) if b.remote_deleted_at is None)
+            return all(target.alive({b.internal_id}) for b in bound)
+        query = (
+            f"SELECT NOT EXISTS (SELECT FROM {self._refs} r WHERE r.system = %s AND r.type = %s "
+            f"AND r.remote_deleted_at IS NULL AND NOT {target.has_row('r')})"
+        )
+        with self._session.cursor() as cursor:
+            (alive,) = cursor.execute(query, _split(system)).fetchone() or (False,)
+        return alive
+
+    def remembered_pages(self, stream: str) -> Mapping[str, tuple[str, int]]:
+        with self._session.cursor() as cursor:
+            row = cursor.execute(
+                f"SELECT pages->'pages' FROM {self._streams}, {self._generation} g "
+                "WHERE stream = %s AND (pages->>'generation')::bigint = g.last_value",
+                [stream],
+            ).fetchone()
+        return {digest: (system, count) for digest, (system, count) in row[0].items()} if row else {}
+
+    def remember_pages(self, stream: str, pages: Mapping[str, tuple[str, int]]) -> None:
+        with self._session.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {self._streams} SET pages = jsonb_build_object('generation', "
+                f"(SELECT last_value FROM {self._generation}), 'pages', %s::jsonb) WHERE stream = %s",
+                [json.dumps(pages), stream],
+            )
 
     def _streamed(self, query: str, parameters: Sequence[Any]) -> Iterator[list[Any]]:
         """A query's rows, many at a time, by a cursor on the server: the client holds one portion."""

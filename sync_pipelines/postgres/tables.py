@@ -79,6 +79,7 @@ streams = sa.Table(
     sa.Column("last_started_at", _time),
     sa.Column("last_complete_at", _time),
     sa.Column("last_report", JSONB),
+    sa.Column("pages", JSONB, comment="digests of the pages of the last complete read; null: read everything"),
     schema="sync",
 )
 

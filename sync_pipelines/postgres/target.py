@@ -248,9 +248,10 @@ class PostgresTarget:
         )
         return {row[0] for row in cursor}
 
-    def join(self, refs: str) -> str:
-        """A JOIN, as `t`, of the rows that the bindings aliased `refs` stand for."""
-        return f"JOIN {self._relation} t ON t.{self._id} = {self._as_id(f'{refs}.internal_id')}"
+    def has_row(self, refs: str) -> str:
+        """A condition: the binding of the alias `refs` has a row here."""
+        row = f"t.{self._id} = {self._as_id(f'{refs}.internal_id')}"
+        return f"EXISTS (SELECT FROM {self._relation} t WHERE {row})"
 
     # --- looking, and marking ---------------------------------------------------------------------------------
 
