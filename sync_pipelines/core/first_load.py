@@ -1,13 +1,14 @@
 """The first load of a stream: records that nothing is known of, written in columns.
 
 All or nothing, a batch at a time: where a single record of it is refused by anyone, the batch goes the usual way,
-which finds out which.
+which finds out which. One batch is written, in a thread of its own, while the next is read and mapped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -23,60 +24,98 @@ if TYPE_CHECKING:
 __all__ = ["FirstLoad"]
 
 
-@dataclass(slots=True)
 class FirstLoad:
-    """What waits to be loaded: records of one system, of which none is bound."""
+    """What waits to be loaded, and what is under way: records of one system, of which none is bound.
 
-    job: SyncJob[Any]
-    target: BulkTarget
-    waiting: list[Records[Any]] = field(default_factory=list[Records[Any]])
-    _count: int = 0
+    While a batch is under way nobody else may use the store.
+    """
+
+    def __init__(self, job: SyncJob[Any], target: BulkTarget) -> None:
+        self._job = job
+        self._target = target
+        self._waiting: list[Records[Any]] = []
+        self._count = 0
+        self._under_way: tuple[list[Records[Any]], Future[None]] | None = None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="first load")
 
     @property
     def possible(self) -> bool:
         """Whether mapper, target and store can all do it."""
-        job = self.job
+        job = self._job
         return (
             not job.plan
             and isinstance(job.mapper, BulkMapper)
-            and isinstance(self.target, LoadingTarget)
+            and isinstance(self._target, LoadingTarget)
             and isinstance(job.store, LoadingStore)
         )
+
+    @property
+    def system(self) -> str | None:
+        """The system of the records that wait, if any do."""
+        return self._waiting[0].system if self._waiting else None
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, records: Records[Any]) -> None:
         """Let some more wait."""
-        self.waiting.append(records)
+        self._waiting.append(records)
         self._count += len(records.keys)
 
-    def taken(self) -> list[Records[Any]]:
-        """All that waited; nothing waits then."""
-        waiting, self.waiting, self._count = self.waiting, [], 0
-        return waiting
-
-    def load(self, waiting: Sequence[Records[Any]], token: str | None) -> bool:
-        """Write them, and the checkpoint that covers them, in one transaction; False where any is refused."""
+    def start(self, token: str | None) -> None:
+        """Begin to write what waits, and the checkpoint that covers it, in one transaction."""
+        waiting, self._waiting, self._count = self._waiting, [], 0
+        if not waiting:
+            return
+        assert self._under_way is None
         try:
-            in_transaction(self.job.store, lambda: self._load(waiting, token))
-        except (MappingError, TargetError):
-            return False
-        return True
+            write = self._mapped(waiting, token)
+        except MappingError as error:
+            refused: Future[None] = Future()
+            refused.set_exception(error)
+            self._under_way = waiting, refused
+        else:
+            self._under_way = waiting, self._writer.submit(in_transaction, self._job.store, write)
 
-    def _load(self, waiting: Sequence[Records[Any]], token: str | None) -> None:
-        job, store = self.job, self.job.store
-        assert isinstance(job.mapper, BulkMapper)
-        assert isinstance(self.target, LoadingTarget)
-        assert isinstance(store, LoadingStore)
+    def finish(self) -> tuple[list[Records[Any]], bool]:
+        """Wait for what is under way: the records, and whether they are written. False: one of them is refused."""
+        if self._under_way is None:
+            return [], True
+        (waiting, written), self._under_way = self._under_way, None
+        try:
+            written.result()
+        except (MappingError, TargetError):
+            return waiting, False
+        return waiting, True
+
+    def close(self) -> None:
+        """Wait for what is under way, whatever becomes of it: the store is not to be used by two."""
+        self._writer.shutdown()
+
+    def _mapped(self, waiting: Sequence[Records[Any]], token: str | None) -> partial[None]:
+        mapper, prefix = self._job.mapper, stored_version(self._job.mapper, "") or ""
+        assert isinstance(mapper, BulkMapper)
         keys = list(chain.from_iterable(records.keys for records in waiting))
         data = list(chain.from_iterable(records.data for records in waiting))
-        prefix = stored_version(job.mapper, "") or ""
         versions = [v if v is None else prefix + v for records in waiting for v in records.versions]
+        # An index that is filled in its order grows at one place.
         order = sorted(range(len(keys)), key=keys.__getitem__)
         keys, data, versions = [keys[i] for i in order], [data[i] for i in order], [versions[i] for i in order]
-        rows: Projections = job.mapper.map_many(keys, data)  # pyright: ignore[reportUnknownMemberType]
-        internal_ids = self.target.load_rows(rows)
-        store.load_bindings(waiting[0].system, keys, internal_ids, versions)
+        rows: Projections = mapper.map_many(keys, data)  # pyright: ignore[reportUnknownMemberType]
+        saved = None if token is None else prefix + token
+        return partial(self._write, waiting[0].system, keys, versions, rows, saved)
+
+    def _write(
+        self,
+        system: str,
+        keys: Sequence[str],
+        versions: Sequence[str | None],
+        rows: Projections,
+        token: str | None,
+    ) -> None:
+        store, target = self._job.store, self._target
+        assert isinstance(target, LoadingTarget)
+        assert isinstance(store, LoadingStore)
+        store.load_bindings(system, keys, target.load_rows(rows), versions)
         if token is not None:
-            job.store.save_checkpoint(job.stream, prefix + token)
+            self._job.store.save_checkpoint(self._job.stream, token)

@@ -37,15 +37,22 @@ class Pages:
 
     def unchanged(self, digest: str) -> tuple[str, int] | None:
         """The system of a page that need not be read, and how many records it has. Each page once."""
-        if self._store is None or not self._trusted:
+        if not self.remembers(digest):
             return None
-        if self._remembered is None:
-            self._remembered = dict(self._store.remembered_pages(self._stream))
-        page = self._remembered.pop(self._prefix + digest, None)
-        if page is None or not self._all_alive(page[0]):
+        assert self._remembered is not None
+        page = self._remembered.pop(self._prefix + digest)
+        if not self._all_alive(page[0]):
             return None
         self.skipped += 1
         return page
+
+    def remembers(self, digest: str) -> bool:
+        """Whether the last complete read had this page, and no binding has changed since."""
+        if self._store is None or not self._trusted:
+            return False
+        if self._remembered is None:
+            self._remembered = dict(self._store.remembered_pages(self._stream))
+        return self._prefix + digest in self._remembered
 
     def _all_alive(self, system: str) -> bool:
         assert self._store is not None

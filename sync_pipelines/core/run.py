@@ -135,6 +135,13 @@ class Run(Generic[D]):
         self._pages = Pages(job.stream, self._prefix, job.store, self._target, trusted=trusted)
 
     def to_the_end(self) -> None:
+        """Read and write everything. Raises the SyncError that ends the run."""
+        try:
+            self._go()
+        finally:
+            self._first_load.close()
+
+    def _go(self) -> None:
         since = self._since()
         try:
             coverage = self._read(since)
@@ -207,6 +214,8 @@ class Run(Generic[D]):
 
     def _take_page(self, page: Page[D]) -> None:
         """Read a page, unless it is known that nothing in it changed."""
+        if self._pages.remembers(page.digest):
+            self._finish_load()
         if unchanged := self._pages.unchanged(page.digest):
             system, count = unchanged
             self._known.of(system).confirmed += count
@@ -280,15 +289,15 @@ class Run(Generic[D]):
             return
         known = self._known.of(item.system)
         if self._long and not known.loaded:
+            self._load()
             known.load(self._target)
         if not known.takes_all(item.keys):
             self._sort_one_by_one(item, known)
             return
         if known.never_bound and self._loads:
-            self._first_load.add(item)
-            if len(self._first_load) >= self._job.batch_size:
-                self._load()
+            self._wait_for_load(item)
             return
+        self._finish_load()
         written = known.versions
         pairs = map(hash, zip(item.keys, self._stored(item.versions), strict=True))
         fresh = [place for place, pair in enumerate(pairs) if pair not in written]
@@ -296,17 +305,28 @@ class Run(Generic[D]):
         for place in fresh:
             self._add(item, place)
 
-    def _load(self) -> None:
+    def _wait_for_load(self, item: Records[D]) -> None:
+        if self._first_load.system not in (None, item.system):
+            self._load()
+        self._first_load.add(item)
+        if len(self._first_load) >= self._job.batch_size:
+            self._load(wait=False)
+
+    def _load(self, *, wait: bool = True) -> None:
         """Write the records of a first load that wait, at once if nothing speaks against it."""
-        waiting, batch = self._first_load.taken(), self._batch
-        if not waiting:
-            return
-        if not self._first_load.load(waiting, None if batch else batch.token):
-            for item in waiting:
+        self._finish_load()
+        self._first_load.start(None if self._batch else self._batch.token)
+        if wait:
+            self._finish_load()
+
+    def _finish_load(self) -> None:
+        loaded, well = self._first_load.finish()
+        if not well:
+            for item in loaded:
                 for place in range(len(item.keys)):
                     self._add(item, place)
             return
-        for item in waiting:
+        for item in loaded:
             known = self._known.of(item.system)
             known.confirmed += len(item.keys)
             known.added += len(item.keys)
@@ -316,8 +336,9 @@ class Run(Generic[D]):
                 keys = [ExternalKey(item.system, key) for key in item.keys]
                 for key in keys:
                     self._job.logger.created(key)
-                batch.good.update(self._known.with_open_reject(keys))
-        self._job.logger.progress(self._job.report(self._tally))
+                self._batch.good.update(self._known.with_open_reject(keys))
+        if loaded:
+            self._job.logger.progress(self._job.report(self._tally))
 
     def _stored(self, versions: Sequence[str | None]) -> list[str | None]:
         prefix = self._prefix

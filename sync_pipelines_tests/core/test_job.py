@@ -10,15 +10,18 @@ from sync_pipelines.core import (
     Mark,
     Payload,
     Projection,
+    Records,
     SilentLogger,
     StateError,
     SyncReport,
     Unreadable,
+    fingerprint,
 )
 from sync_pipelines.errors import SourceUnavailable, SyncError
 from sync_pipelines_tests.core.workshop import (
     STREAM,
     SYSTEM,
+    BulkTitleMapper,
     ListSource,
     TitleMapper,
     Workshop,
@@ -259,3 +262,53 @@ def test_the_logger_hears_of_every_record() -> None:
 
     in_memory().sync([record("1", "A"), record("1", "A"), record("2", "forbidden")], logger=Listening())
     assert sorted(heard) == ["created 1", "mapping 2", "skipped 1"]
+
+
+# --- first loads ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+@pytest.mark.parametrize("bad", [None, "forbidden", "clashing", "x" * 501])
+def test_a_first_load_in_columns_comes_to_the_same_as_one_by_one(
+    workshop: Workshop, batch_size: int, bad: str | None
+) -> None:
+    titles = [bad if bad and i % 6 == 5 else f"Kurs {i}" for i in range(20)]
+    columns = [
+        Records(SYSTEM, [str(i)], [fingerprint(titles[i])], [titles[i]]) if i % 2 else record(str(i), titles[i])
+        for i in range(20)
+    ]
+    refused = titles.count(bad or "")
+    for expected in ({"created": 20 - refused}, {"skipped": 20 - refused}):
+        if refused:
+            expected["failed"] = refused
+        report = workshop.snapshot(columns, mapper=BulkTitleMapper(), batch_size=batch_size)
+        assert counts(report) == expected
+    assert len(workshop.titles()) == 20 - refused
+    assert len(workshop.rejects()) == refused
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_a_stream_of_several_systems_is_loaded_system_by_system(workshop: Workshop, batch_size: int) -> None:
+    items = [
+        Records(f"{name}:course", [f"{name} {i}"], [fingerprint(f"Kurs {i}")], [f"Kurs {i}"])
+        for i in range(6)
+        for name in ("one", "two")
+    ]
+    coverage = Coverage.snapshot("one:course", "two:course")
+    for expected in ({"created": 12}, {"skipped": 12}):
+        report = workshop.sync(items, coverage, mapper=BulkTitleMapper(), batch_size=batch_size)
+        assert counts(report) == expected
+    rest = [item for item in items if item.keys != ["two 5"]]
+    report = workshop.sync(rest, coverage, mapper=BulkTitleMapper(), batch_size=batch_size)
+    assert counts(report) == {"skipped": 11, "deleted": 1}
+
+
+def test_a_first_load_that_is_interrupted_leaves_the_store_to_nobody_else(workshop: Workshop) -> None:
+    """The batch under way is written or not, but the run does not end before that is over."""
+    items = [Records(SYSTEM, [str(i)], ["1"], [f"Kurs {i}"]) for i in range(10)]
+    with pytest.raises(KeyboardInterrupt):
+        workshop.sync([*items, KeyboardInterrupt()], mapper=BulkTitleMapper(), batch_size=2)
+    assert workshop.titles().keys() == workshop.bound().keys()
+    counted = counts(workshop.snapshot(items, mapper=BulkTitleMapper(), batch_size=2))
+    assert sum(counted.values()) == 10
+    assert len(workshop.titles()) == 10

@@ -51,7 +51,7 @@ class ListSource:
     def fetch(self, since: str | None):
         self.asked.append(since)
         for item in self.items:
-            if isinstance(item, Exception):
+            if isinstance(item, BaseException):
                 raise item
             yield item
         return self.coverage
