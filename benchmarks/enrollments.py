@@ -25,6 +25,7 @@ from sync_pipelines.clients.http import Answer, Sender
 from sync_pipelines.core import (
     Coverage,
     ExternalKey,
+    Item,
     Page,
     Payload,
     Projection,
@@ -167,6 +168,7 @@ class EnrollmentSource:
     sender: Sender
     version_of: VersionOf = _by_fields
     in_flight: int = 8
+    in_pages: bool = True
     parameters: Mapping[str, str] | None = None
 
     @property
@@ -177,7 +179,7 @@ class EnrollmentSource:
     def retries(self) -> int:
         return self.sender.retries
 
-    def fetch(self, since: str | None) -> Generator[Page[Enrollment], None, Coverage]:
+    def fetch(self, since: str | None) -> Generator[Item[Enrollment], None, Coverage]:
         """Complete when as many rows came as the upstream said at the beginning, and it kept to that."""
         first = self.sender.get(*self._request(0), read_answer)
         for number, page in enumerate(chain((first,), self._after(first))):
@@ -186,7 +188,10 @@ class EnrollmentSource:
             wanted = min(PAGE_SIZE, first.total - number * PAGE_SIZE)
             if page.body.count(b'"id":') != wanted:
                 return Coverage.partial(f"a page had another number of rows than {wanted}")
-            yield Page(page.digest, partial(read_rows, page.body, self.version_of))
+            if self.in_pages:
+                yield Page(page.digest, partial(read_rows, page.body, self.version_of))
+            else:
+                yield from read_rows(page.body, self.version_of)
         return Coverage.snapshot(SYSTEM)
 
     def validate(self, key: ExternalKey, payload: Payload[Enrollment]) -> None:
@@ -261,6 +266,7 @@ def sync(arguments: argparse.Namespace, database_url: str) -> dict[str, Any]:
         sender,
         version_of=VERSIONS[arguments.version_by],
         in_flight=arguments.in_flight,
+        in_pages=not arguments.decode_every_page,
         parameters={"delay": str(arguments.delay)} if arguments.delay else None,
     )
     try:
@@ -286,6 +292,7 @@ def main() -> None:
     parser.add_argument("base_url", help="http://127.0.0.1:PORT/ROWS/base, or …/chg")
     parser.add_argument("--version-by", choices=VERSIONS, default="fingerprint")
     parser.add_argument("--in-flight", type=int, default=8, help="requests at a time")
+    parser.add_argument("--decode-every-page", action="store_true", help="give records, not pages")
     parser.add_argument("--delay", type=int, default=0, help="milliseconds that the server waits with each page")
     parser.add_argument("--make-tables", action="store_true", help="first, in an empty database")
     arguments = parser.parse_args()

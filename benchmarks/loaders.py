@@ -36,21 +36,26 @@ SELECT id AS external_id, user_id, subject_id, class_id, updated_at AS source_up
 
 @dataclass(frozen=True)
 class Loader:
-    """`command` takes the base address of the records and a folder for the loader's own state."""
+    """`command` takes the base address of the records and a folder for the loader's own state.
+
+    `base` is the variant that is loaded first.
+    """
 
     name: str
     command: Callable[[str, Path], list[str]]
     make_tables: Callable[[Scratch], None]
     relation: str
+    base: Variant = "base"
 
 
-def ours(name: str = "ours", *options: str) -> Loader:
+def ours(name: str = "ours", *options: str, base: Variant = "base") -> Loader:
     """This project, with options of benchmarks.enrollments."""
     return Loader(
         name,
         lambda base_url, _: [sys.executable, "-m", "benchmarks.enrollments", base_url, *options],
         lambda scratch: enrollments.make_tables(scratch.url),
         _OURS,
+        base,
     )
 
 
@@ -93,6 +98,7 @@ class Bench:
             for phase, variant in PHASES:
                 if phases and phase not in phases:
                     continue
+                variant = loader.base if variant == "base" else variant
                 scratch.settle(vacuum=bool(done))
                 command = loader.command(f"{self.pages_url}/{rows}/{variant}", folder)
                 run = measure(command, loader=loader.name, phase=phase, rows=rows, scratch=scratch)

@@ -250,6 +250,7 @@ class Run(Generic[D]):
                 elif not isinstance(part, Mark):
                     key = part.key if isinstance(part, Unreadable) else part[0]
                     self._known.of(key.system).refuses(key.key)
+                    self._known.stand_ins += key.is_stand_in
 
     def _take_loose(self) -> None:
         if self._loose:
