@@ -200,9 +200,8 @@ class Sender:
             # Without httpx.AsyncClient: its redirects, cookies, passwords and proxies are none that we want.
             async with aclosing(await self._transport.handle_async_request(request)) as answer:
                 body = b"".join([part async for part in answer.aiter_raw()])
-            body = _decoded(body, answer.headers.get("content-encoding", ""))
-            return Answer(answer.status_code, answer.headers, body, path)
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, *_DAMAGE, TimeoutError, ValueError) as error:
+            return Answer(answer.status_code, answer.headers, _decoded(body, answer.headers), path)
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, *_DAMAGE, OSError, ValueError) as error:
             raise _as_source_error(error, self._where, path) from error
 
     async def _once(
@@ -210,9 +209,11 @@ class Sender:
     ) -> aiohttp.ClientResponse:
         """Where a connection breaks, aiohttp sends a second time, uncounted; not so for an error of ours."""
         try:
-            return await handler(request)
+            answer = await handler(request)
         except aiohttp.ClientConnectionError as error:
             raise _as_source_error(error, self._where, request.url.path) from error
+        answer.reason = None  # words that nobody needs; the transport fails on those that are not UTF-8
+        return answer
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[tuple[AiohttpTransport, asyncio.AbstractEventLoop], None]:
@@ -229,13 +230,12 @@ class Sender:
                 await _drop(self._under_way)
 
 
-def _decoded(body: bytes, encoding: str) -> bytes:
+def _decoded(body: bytes, headers: httpx.Headers) -> bytes:
     """httpx's own decoding takes a cut body for a whole one, and of a gzip in several parts only the first."""
-    if encoding.lower() == "gzip":
-        return gzip.decompress(body)
-    if encoding.lower() == "deflate" and body:  # some send it without its header
-        return zlib.decompress(body, zlib.MAX_WBITS if body[0] & 15 == 8 else -zlib.MAX_WBITS)
-    return body
+    encoding = headers.get("content-encoding", "").lower()
+    if encoding == "deflate" and body:
+        return zlib.decompress(body, 15 if body[0] & 15 == 8 else -15)  # some send it without its header
+    return gzip.decompress(body) if encoding == "gzip" else body
 
 
 def _as_source_error(error: BaseException, where: str, path: str) -> SourceError:

@@ -1,8 +1,11 @@
 """The sender, against real sockets that misbehave."""
 
+import gzip
 import socket
 import threading
+import zlib
 from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 
@@ -15,7 +18,14 @@ from sync_pipelines.errors import RateLimited, SourceError, SourceUnavailable, U
 
 NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
 MakeSender = Callable[[str, list[float]], Sender]
-OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]"
+
+
+def answering(body: bytes, encoding: str = "identity") -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-ENCODING: {encoding}\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+OK = answering(b"[]")
 
 
 @contextmanager
@@ -73,12 +83,17 @@ def sender() -> Generator[MakeSender, None, None]:
         b"",
         b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n[1,2",
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        answering(b"nope", "gzip"),
+        answering(gzip.compress(b"[1,2]")[:-1], "gzip"),
+        answering(zlib.compress(b"[1,2]")[:-1], "deflate"),
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1",
         b"HTTP/1.1 200 OK\r\nSet-Coo",
         b"not http at all\r\n\r\n",
     ],
-    ids=["reset", "503", "cut short", "damaged gzip", "cut in a chunk", "half a header", "not http"],
+    ids=[
+        *("reset", "503", "cut short", "damaged gzip", "cut gzip", "cut deflate"),
+        *("cut in a chunk", "half a header", "not http"),
+    ],
 )
 def test_a_broken_answer_is_asked_for_again(sender: MakeSender, broken: bytes) -> None:
     waits: list[float] = []
@@ -89,11 +104,38 @@ def test_a_broken_answer_is_asked_for_again(sender: MakeSender, broken: bytes) -
     assert all(0 < wait <= 8 for wait in waits)
 
 
+@pytest.mark.parametrize(
+    ("sent", "encoding"),
+    [
+        (b"[1,2]", "identity"),
+        (gzip.compress(b"[1,2]"), "gzip"),
+        (gzip.compress(b"[1,") + gzip.compress(b"2]"), "GZip"),
+        (zlib.compress(b"[1,2]"), "deflate"),
+        (zlib.compress(b"[1,2]", wbits=-15), "deflate"),
+        (b"", "gzip"),
+        (b"", "deflate"),
+    ],
+    ids=["plain", "gzip", "gzip in two parts", "deflate", "deflate without header", "no gzip", "no deflate"],
+)
+def test_a_body_is_unpacked_once(sender: MakeSender, sent: bytes, encoding: str) -> None:
+    heard: list[bytes] = []
+    with raw_server(answering(sent, encoding), heard=heard) as url:
+        answer = sender(url, []).get("x", {}, lambda answer: answer)
+    assert answer.body == (b"[1,2]" if sent else b"")
+    assert answer.headers["CONTENT-encoding"] == encoding
+    assert b"accept-encoding: gzip, deflate\r\n" in heard[0].lower()
+
+
+def test_a_reason_in_any_letters_is_no_error(sender: MakeSender) -> None:
+    with raw_server(OK.replace(b"200 OK", b"404 B\xb3\xb1d")) as url:
+        assert sender(url, []).get("x", {}, lambda answer: answer.status) == 404
+
+
 def test_trying_ends_and_says_where_it_failed(sender: MakeSender) -> None:
     waits: list[float] = []
     with raw_server(*[b""] * 4) as url:
         http = sender(url, waits)
-        with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1"):
+        with pytest.raises(SourceUnavailable, match=r"cannot reach 127\.0\.0\.1"):
             http.get("training/list", {}, body)
     assert (http.requests, http.retries, len(waits)) == (4, 3, 3)
 
@@ -105,11 +147,17 @@ def test_nobody_listening_is_an_unavailable_source(sender: MakeSender) -> None:
         sender(f"http://127.0.0.1:{port}", []).get("x", {}, body)
 
 
-def test_a_server_that_says_nothing_is_an_unavailable_source() -> None:
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n["])
+def test_a_server_that_falls_silent_is_an_unavailable_source(said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         http = Sender(f"http://127.0.0.1:{listener.getsockname()[1]}", {}, attempts=1, timeout=0.1)
-        with closing(http), pytest.raises(SourceUnavailable, match="in time"):
-            http.get("x", {}, body)
+        with closing(http), ThreadPoolExecutor(1) as caller:
+            asked = caller.submit(http.get, "x", {}, body)
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(said)
+                with pytest.raises(SourceUnavailable, match="in time"):
+                    asked.result()
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:99999", "ftp://127.0.0.1", "school"])
@@ -177,10 +225,12 @@ def test_a_rate_limit_is_waited_for_within_bounds(
 
 
 def test_a_redirect_is_not_followed_with_the_token(sender: MakeSender) -> None:
-    with raw_server(OK) as elsewhere:
+    heard: list[bytes] = []
+    with raw_server(OK, heard=heard) as elsewhere:
         moved = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode()
         with raw_server(moved) as url:
             assert sender(url, []).get("x", {}, lambda answer: answer.status) == 302
+    assert not heard
 
 
 def test_no_message_holds_the_token(sender: MakeSender) -> None:

@@ -69,7 +69,7 @@ class WebToLearnClient:
     base_url: str
     token: str = field(repr=False)
     page_size: int = 1000
-    in_flight: int = 4
+    in_flight: int = 5
     sender: Sender | None = None
 
     def __post_init__(self) -> None:
