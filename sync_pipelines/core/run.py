@@ -6,11 +6,11 @@ rows, bindings, rejects and the checkpoint that covers them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from sync_pipelines.core.absence import Absence
+from sync_pipelines.core.batch import Batch, Loose, Part, Refusal, Result
 from sync_pipelines.core.first_load import FirstLoad
 from sync_pipelines.core.known import Known, KnownSystem
 from sync_pipelines.core.logger import SilentLogger
@@ -43,79 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 D = TypeVar("D")
-
-
-@dataclass(slots=True)
-class _Refusal:
-    """A record or row that is malformed."""
-
-    key: ExternalKey
-    error: SyncError
-    data: object
-
-
-@dataclass(slots=True)
-class _Batch(Generic[D]):
-    """What is to be settled by the next transaction, each key once; `token` is the last mark before.
-
-    `good` are unchanged records that a reject is open for.
-    """
-
-    records: dict[ExternalKey, Payload[D]] = field(default_factory=dict[ExternalKey, "Payload[D]"])
-    refused: dict[ExternalKey, tuple[Reject, SyncError]] = field(
-        default_factory=dict[ExternalKey, tuple[Reject, SyncError]]
-    )
-    good: set[ExternalKey] = field(default_factory=set[ExternalKey])
-    token: str | None = None
-
-    def __contains__(self, key: ExternalKey) -> bool:
-        return key in self.records or key in self.refused or key in self.good
-
-    def __len__(self) -> int:
-        return len(self.records) + len(self.refused) + len(self.good)
-
-
-@dataclass(slots=True)
-class _Result:
-    """What became of a batch."""
-
-    plan: BatchPlan
-    bindings: Mapping[ExternalKey, Binding]
-    done: list[tuple[Change, Written]] = field(default_factory=list[tuple[Change, Written]])
-
-    def bound(self) -> list[ExternalKey]:
-        """The keys that now have a binding which is not vanished."""
-        refused = (self.bindings.get(reject.key) for reject, _ in self.plan.refused)
-        still = [b.key for b in refused if b is not None and b.remote_deleted_at is None]
-        return [*self.plan.unchanged, *(change.key for change, _ in self.done), *still]
-
-
-_Item: TypeAlias = Records[D] | _Refusal | Mark
-
-
-class _Loose(Generic[D]):
-    """Records that came one by one, on their way to being columns."""
-
-    def __init__(self) -> None:
-        self.system: str | None = None
-        self._keys: list[str] = []
-        self._versions: list[str | None] = []
-        self._data: list[D] = []
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def add(self, key: ExternalKey, payload: Payload[D]) -> None:
-        self.system = key.system
-        self._keys.append(key.key)
-        self._versions.append(payload.version)
-        self._data.append(payload.data)
-
-    def gathered(self) -> Records[D]:
-        """All of them; it is empty then."""
-        records = Records(self.system or "", self._keys, self._versions, self._data)
-        self.__init__()
-        return records
 
 
 class Run(Generic[D]):
@@ -171,11 +98,11 @@ class Run(Generic[D]):
         """Read to the end. What was read before a read failed is true all the same, and is kept."""
         self._known.begin_reading()
         self._pages.begin_reading()
-        self._batch = _Batch[D]()
+        self._batch = Batch[D]()
         self._long = False
-        self._waiting: list[_Item[D]] = []
+        self._waiting: list[Part[D]] = []
         self._waiting_records = 0
-        self._loose = _Loose[D]()
+        self._loose = Loose[D]()
         try:
             coverage = self._take_all(self._job.source.fetch(since))
         except SourceError:
@@ -203,14 +130,14 @@ class Run(Generic[D]):
                     validate(key, payload)
                 except SyncError as error:
                     self._take_loose()
-                    self._take(_Refusal(key, error, payload.data))
+                    self._take(Refusal(key, error, payload.data))
                     continue
                 if key.system != loose.system or len(loose) >= size:
                     self._take_loose()
                 loose.add(key, payload)
                 continue
             self._take_loose()
-            self._take(_refusal(item) if isinstance(item, Unreadable) else item)
+            self._take(Refusal.of(item) if isinstance(item, Unreadable) else item)
 
     def _take_page(self, page: Page[D]) -> None:
         """Read a page, unless it is known that nothing in it changed."""
@@ -224,7 +151,7 @@ class Run(Generic[D]):
         items = list(page.read())
         self._pages.read(page.digest, [item for item in items if isinstance(item, Records)])
         for item in items:
-            self._take(_refusal(item) if isinstance(item, Unreadable) else item)
+            self._take(Refusal.of(item) if isinstance(item, Unreadable) else item)
 
     def _accounts_for_all(self, coverage: Coverage) -> bool:
         """Whether the pages that were not read leave no doubt about which records are missing."""
@@ -256,7 +183,7 @@ class Run(Generic[D]):
         if self._loose:
             self._take(self._loose.gathered())
 
-    def _take(self, item: _Item[D]) -> None:
+    def _take(self, item: Part[D]) -> None:
         """A stream of one batch has its keys looked up; for a longer one every version is learnt first."""
         if not self._long:
             self._waiting.append(item)
@@ -280,9 +207,9 @@ class Run(Generic[D]):
 
     # --- sorting ------------------------------------------------------------------------------------------
 
-    def _sort(self, item: _Item[D]) -> None:
+    def _sort(self, item: Part[D]) -> None:
         """Records that are written already are done with; the others wait for the next transaction."""
-        if isinstance(item, _Refusal):
+        if isinstance(item, Refusal):
             self._set_aside(item.key, item.error, item.data)
             return
         if isinstance(item, Mark):
@@ -400,7 +327,7 @@ class Run(Generic[D]):
     def _settle(self) -> None:
         """Make the batch durable: rows, bindings, rejects and checkpoint in one transaction."""
         self._load()
-        batch, self._batch = self._batch, _Batch[D]()
+        batch, self._batch = self._batch, Batch[D]()
         if not batch and batch.token is None:
             return
         if self._job.plan:
@@ -417,7 +344,7 @@ class Run(Generic[D]):
         )
         self._count(result)
 
-    def _plan(self, batch: _Batch[D]) -> _Result:
+    def _plan(self, batch: Batch[D]) -> Result:
         plan = BatchPlan(refused=list(batch.refused.values()))
         bindings = self._known.bindings([*batch.records, *batch.refused])
         ids = {b.internal_id for b in bindings.values() if b.internal_id}
@@ -430,9 +357,9 @@ class Run(Generic[D]):
             validate_binding=self._job.store.validate_binding,
             validate_projection=self._target.validate,
         )
-        return _Result(plan, bindings)
+        return Result(plan, bindings)
 
-    def _write(self, batch: _Batch[D]) -> _Result:
+    def _write(self, batch: Batch[D]) -> Result:
         store, result = self._job.store, self._plan(batch)
         plan, done = result.plan, result.done
         results: Sequence[Written | TargetError] = self._target.upsert_many(plan.changes) if plan.changes else ()
@@ -453,7 +380,7 @@ class Run(Generic[D]):
             store.save_checkpoint(self._job.stream, stored_version(self._job.mapper, batch.token) or "")
         return result
 
-    def _preview(self, batch: _Batch[D]) -> _Result:
+    def _preview(self, batch: Batch[D]) -> Result:
         """What `_write` would come to, found out by reading."""
         result = self._plan(batch)
         plan, tally = result.plan, self._tally
@@ -469,7 +396,7 @@ class Run(Generic[D]):
                 tally.updated += difference.change != "created"
         return result
 
-    def _count(self, result: _Result) -> None:
+    def _count(self, result: Result) -> None:
         tally, logger = self._tally, self._job.logger
         tally.skipped += len(result.plan.unchanged)
         for key in result.plan.unchanged:
@@ -494,7 +421,3 @@ class Run(Generic[D]):
 
 def _was_vanished(change: Change) -> bool:
     return change.binding is not None and change.binding.remote_deleted_at is not None
-
-
-def _refusal(row: Unreadable) -> _Refusal:
-    return _Refusal(row.key, SourceError(row.reason), row.data)
