@@ -1,4 +1,4 @@
-"""docs/adding-a-flow.md says what is so: its code is the example's, its links lead somewhere."""
+"""docs/adding-a-flow.md says what is so: its code is the examples', its links lead somewhere."""
 
 import re
 import tomllib
@@ -13,7 +13,8 @@ from sync_pipelines.postgres.spec import TableSpec
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "adding-a-flow.md"
 TEXT = GUIDE.read_text("utf-8")
-SNIPPETS = re.findall(r"^\[(examples/[\w/.]+)\]\(\.\./\1\)\n```python\n(.*?)^```$", TEXT, re.M | re.S)
+NAMED = r"^\[((?:examples|benchmarks)/[\w/.]+)\]\(\.\./\1\)\n```python\n(.*?)^```$"
+SNIPPETS = re.findall(NAMED, TEXT, re.M | re.S)
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.M | re.S)
 
 
@@ -24,7 +25,8 @@ def test_a_snippet_stands_verbatim_in_the_file_that_it_names(file: str, code: st
 
 def test_every_part_of_the_example_is_shown_and_only_the_kits_use_names_no_file() -> None:
     parts = {"source.py", "changes.py", "room.py", "table.py", "one_by_one.py", "job.py", "flow.py"}
-    assert {Path(file).name for file, _ in SNIPPETS} == parts
+    assert {Path(file).name for file, _ in SNIPPETS if file.startswith("examples/")} == parts
+    assert {file for file, _ in SNIPPETS if not file.startswith("examples/")} == {"benchmarks/enrollments.py"}
     shown = [code for _, code in SNIPPETS]
     (other,) = [code for language, code in BLOCKS if language == "python" and code not in shown]
     assert "core.testing" in other

@@ -10,14 +10,15 @@ from sync_pipelines.core.records import Binding, ExternalKey, Reject, Stage
 from sync_pipelines.core.report import SyncReport
 from sync_pipelines.core.testing.bindings import AWKWARD, StoreUnderTest, again, law
 from sync_pipelines.core.testing.laws import CRASHES, Law, crash, crashing, must, needs
+from sync_pipelines.core.testing.optional_stores import optional_store_laws
 from sync_pipelines.errors import StreamBusy
 
 __all__ = ["StoreUnderTest", "store_laws"]
 
 
 def store_laws() -> Sequence[Law[StoreUnderTest]]:
-    """Every law of a StateStore."""
-    return tuple(law.all)
+    """Every law of a StateStore, and those of a LoadingStore and a RememberingStore where it is one."""
+    return (*law.all, *optional_store_laws())
 
 
 # --- transactions ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The laws of a Target, and the further ones of a BulkTarget."""
+"""The laws of a Target, and what is looked at: a target of either kind."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from sync_pipelines.core.one_by_one import as_bulk
 from sync_pipelines.core.ports import BulkTarget, Target
-from sync_pipelines.core.records import Binding, Change, ExternalKey, Outcome, Projection, Written
+from sync_pipelines.core.records import Binding, Change, ExternalKey, Projection, Written
 from sync_pipelines.core.testing.laws import Law, Laws, must, needs
 from sync_pipelines.errors import TargetError
 
-__all__ = ["Rows", "TargetUnderTest", "bulk_target_laws", "target_laws"]
+__all__ = ["Rows", "TargetUnderTest", "holds", "target_laws", "written"]
 
 Rows = Mapping[str, Mapping[str, Any]]
 
@@ -47,7 +47,7 @@ class TargetUnderTest:
     def create(self, *numbers: int) -> list[Binding]:
         """Write the good projections of new records, and give their bindings."""
         return [
-            Binding(_key(number), _written(result).internal_id, "1:a")
+            Binding(_key(number), written(result).internal_id, "1:a")
             for number, result in zip(numbers, self.write(*map(self.change, numbers)), strict=True)
         ]
 
@@ -59,7 +59,6 @@ class TargetUnderTest:
 
 
 _law = Laws[TargetUnderTest]()
-_bulk_law = Laws[TargetUnderTest]()
 
 
 def target_laws() -> Sequence[Law[TargetUnderTest]]:
@@ -67,22 +66,19 @@ def target_laws() -> Sequence[Law[TargetUnderTest]]:
     return tuple(_law.all)
 
 
-def bulk_target_laws() -> Sequence[Law[TargetUnderTest]]:
-    """Every law of a BulkTarget: those of a Target among them."""
-    return (*_law.all, *_bulk_law.all)
-
-
 def _key(number: int) -> ExternalKey:
     return ExternalKey("law:record", str(number))
 
 
-def _written(result: Written | TargetError) -> Written:
+def written(result: Written | TargetError) -> Written:
+    """The result of a change that is to be taken."""
     assert isinstance(result, Written), f"a projection that is good was refused: {result}"
     must(type(result.internal_id) is str and bool(result.internal_id), f"the row's id is {result.internal_id!r}")
     return result
 
 
-def _holds(rows: Rows, internal_id: str, projection: Projection) -> None:
+def holds(rows: Rows, internal_id: str, projection: Projection) -> None:
+    """Fail unless the row has the projection's values."""
     must(internal_id in rows, f"there is no row {internal_id}, though the target gave this id")
     row = rows[internal_id]
     for name, value in projection.fields.items():
@@ -116,7 +112,7 @@ def an_invalid_projection_is_refused(given: TargetUnderTest) -> None:
 @_law
 def a_new_record_becomes_a_row_with_an_id(given: TargetUnderTest) -> None:
     (binding,) = given.create(1)
-    _holds(given.rows(), binding.internal_id, given.good(1))
+    holds(given.rows(), binding.internal_id, given.good(1))
     must(len(given.rows()) == 1, f"one record made {len(given.rows())} rows")
 
 
@@ -126,18 +122,18 @@ def different_records_are_different_rows(given: TargetUnderTest) -> None:
     ids = {binding.internal_id for binding in bindings}
     must(len(ids) == 3, f"three records were given {len(ids)} ids")
     for number, binding in enumerate(bindings, 1):
-        _holds(given.rows(), binding.internal_id, given.good(number))
+        holds(given.rows(), binding.internal_id, given.good(number))
 
 
 @_law
 def the_same_record_again_is_the_same_row(given: TargetUnderTest) -> None:
     first, second = given.create(1, 2)
     (result,) = given.write(given.change(1, given.changed(1), first))
-    must(_written(result).internal_id == first.internal_id, "a record that changed was given another id")
+    must(written(result).internal_id == first.internal_id, "a record that changed was given another id")
     rows = given.rows()
     must(len(rows) == 2, f"a record that changed made a new row: there are {len(rows)}, and not 2")
-    _holds(rows, first.internal_id, given.changed(1))
-    _holds(rows, second.internal_id, given.good(2))
+    holds(rows, first.internal_id, given.changed(1))
+    holds(rows, second.internal_id, given.good(2))
 
 
 @_law
@@ -152,7 +148,7 @@ def one_refused_row_fails_alone(given: TargetUnderTest) -> None:
             if number == bad:
                 must(isinstance(result, TargetError), f"a row that cannot be written came out as {result}")
             else:
-                _holds(given.rows(), _written(result).internal_id, given.good(number))
+                holds(given.rows(), written(result).internal_id, given.good(number))
         must(len(given.rows()) == before + 4, "a row that was refused left something behind")
 
 
@@ -172,7 +168,7 @@ def vanishing_twice_is_no_trouble(given: TargetUnderTest) -> None:
         must(
             results == [None], f"the {time} time a record vanished, the target answered {results}, and not [None]"
         )
-    _holds(given.rows(), second.internal_id, given.good(2))
+    holds(given.rows(), second.internal_id, given.good(2))
 
 
 @_law
@@ -190,118 +186,5 @@ def a_record_that_returns_has_a_row_again(given: TargetUnderTest) -> None:
     (binding,) = given.create(1)
     given.bulk.vanish_many([binding])
     (result,) = given.write(given.change(1, given.changed(1), binding))
-    _holds(given.rows(), _written(result).internal_id, given.changed(1))
+    holds(given.rows(), written(result).internal_id, given.changed(1))
     must(len(given.rows()) == 1, "a record that returned has a second row beside its first")
-
-
-# --- bulk targets ---------------------------------------------------------------------------------------------
-
-
-@_bulk_law
-def an_equal_record_is_unchanged(given: TargetUnderTest) -> None:
-    (binding,) = given.create(1)
-    before = given.rows()
-    (result,) = given.write(given.change(1, binding=binding))
-    must(_written(result).outcome is Outcome.UNCHANGED, f"an equal row counts as {_written(result).outcome}")
-    must(_written(result).internal_id == binding.internal_id, "an equal row was given another id")
-    must(given.rows() == before, "a row was touched though nothing of it differs")
-
-
-@_bulk_law
-def the_outcome_says_what_was_done(given: TargetUnderTest) -> None:
-    (created,) = given.write(given.change(1))
-    must(_written(created).outcome is Outcome.CREATED, f"a new row counts as {_written(created).outcome}")
-    binding = Binding(_key(1), _written(created).internal_id, "1:a")
-    (updated,) = given.write(given.change(1, given.changed(1), binding))
-    must(_written(updated).outcome is Outcome.UPDATED, f"a row that changed counts as {_written(updated).outcome}")
-
-
-@_bulk_law
-def results_come_in_the_order_of_the_changes(given: TargetUnderTest) -> None:
-    bindings = dict(enumerate(given.create(*range(100))))
-    numbers = [*range(199, 99, -1), *range(100)]
-    numbers = numbers[::3] + numbers[1::3] + numbers[2::3]
-    results = given.write(*(given.change(n, given.changed(n), bindings.get(n)) for n in numbers))
-    rows = given.rows()
-    for number, result in zip(numbers, results, strict=True):
-        _holds(rows, _written(result).internal_id, given.changed(number))
-        if number in bindings:
-            same = _written(result).internal_id == bindings[number].internal_id
-            must(same, "a batch gave a record the result of another")
-
-
-@_bulk_law
-def only_living_rows_are_alive(given: TargetUnderTest) -> None:
-    needs(given.remove, "remove")
-    here, gone = given.create(1, 2)
-    if given.remove is not None:
-        given.remove(gone.internal_id)
-    alive = set(given.bulk.alive({here.internal_id, gone.internal_id}))
-    must(here.internal_id in alive, "a row that is there is not alive: it would be made again at every run")
-    must(gone.internal_id not in alive, "a row that is gone is alive: its record would be skipped for ever")
-    must(set(given.bulk.alive({here.internal_id})) == {here.internal_id}, "alive depends on what else is asked")
-
-
-@_bulk_law
-def a_row_that_vanished_stays_with_its_values(given: TargetUnderTest) -> None:
-    first, second = given.create(1, 2)
-    given.bulk.vanish_many([first])
-    _holds(given.rows(), first.internal_id, given.good(1))
-    _holds(given.rows(), second.internal_id, given.good(2))
-    alive = given.bulk.alive({first.internal_id})
-    must(first.internal_id in alive, "a row that vanished upstream is not alive: on return it would be made anew")
-
-
-@_bulk_law
-def a_record_that_returns_has_its_own_row_as_it_was(given: TargetUnderTest) -> None:
-    (binding,) = given.create(1)
-    before = given.rows()
-    given.bulk.vanish_many([binding])
-    (result,) = given.write(given.change(1, binding=binding))
-    must(_written(result).internal_id == binding.internal_id, "a record that returned was given another row")
-    must(given.rows() == before, f"a record that returned has {given.rows()}, and not {before}")
-
-
-def _mixed(given: TargetUnderTest) -> list[Change]:
-    """An equal record, a changed one, a returning one, and a new one."""
-    equal, changed, gone = given.create(1, 2, 3)
-    given.bulk.vanish_many([gone])
-    return [
-        given.change(4),
-        given.change(2, given.changed(2), changed),
-        given.change(1, binding=equal),
-        given.change(3, binding=gone),
-    ]
-
-
-@_bulk_law
-def a_preview_writes_nothing(given: TargetUnderTest) -> None:
-    changes = _mixed(given)
-    before = given.rows()
-    given.bulk.preview(changes)
-    must(given.rows() == before, f"preview made of {before} {given.rows()}")
-
-
-@_bulk_law
-def a_preview_says_what_the_upsert_then_does(given: TargetUnderTest) -> None:
-    changes = _mixed(given)
-    before = given.rows()
-    seen = given.bulk.preview(changes)
-    results = given.write(*changes)
-    must(len(seen) == len(changes), f"{len(changes)} changes had {len(seen)} previews")
-    for change, found, result in zip(changes, seen, results, strict=True):
-        outcome = _written(result).outcome
-        if found is None or isinstance(found, TargetError):
-            must(found is None, f"preview refused what upsert_many wrote: {found}")
-            must(outcome is Outcome.UNCHANGED, f"preview saw nothing to do, and the row was {outcome}")
-            continue
-        must(found.key == change.key, f"the preview of {change.key} speaks of {found.key}")
-        expected = "created" if outcome is Outcome.CREATED else "updated or restored"
-        must(found.change in expected.split(" or "), f"preview said {found.change}, and the row was {outcome}")
-        binding = None if found.change == "created" else change.binding
-        row: Mapping[str, Any] = before.get(binding.internal_id, {}) if binding else {}
-        differing = {name for name, value in change.projection.fields.items() if row.get(name) != value}
-        must(
-            set(found.fields) == differing,
-            f"preview said that {sorted(found.fields)} would change, and it was {sorted(differing)}",
-        )

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sync_pipelines.core.ports import StateStore
+from sync_pipelines.core.records import Binding
+from sync_pipelines.core.testing.bulk_targets import in_columns, loading
 from sync_pipelines.core.testing.laws import CRASHES, Law, Laws, crashing, must, needs
+from sync_pipelines.core.testing.optional_stores import load, remembering
 from sync_pipelines.core.testing.targets import TargetUnderTest
 from sync_pipelines.errors import TargetError
 
@@ -74,3 +77,41 @@ def the_versions_are_those_of_rows_that_live(given: PairUnderTest) -> None:
     must("2" not in versions, "iter_versions gives a key whose row is gone: it would be skipped for ever")
     must("3" not in versions, "iter_versions gives a vanished key: it would be skipped on its return")
     must(versions == {"1": "1:a"}, f"iter_versions gave {versions}, and not {{'1': '1:a'}}")
+
+
+@_law
+def loaded_rows_and_bindings_stand_or_fall_together(given: PairUnderTest) -> None:
+    store, target = given.store, given.target
+
+    def load_some(*numbers: int) -> None:
+        ids = loading(target).load_rows(in_columns(*map(target.good, numbers)))
+        load(store, [Binding(target.change(n).key, i, "1:a") for n, i in zip(numbers, ids, strict=True)])
+
+    with store.transaction():
+        load_some(1, 2)
+    rows, bindings = target.rows(), set(store.iter_bindings("law:record"))
+    must(set(rows) == {b.internal_id for b in bindings}, "a load that ended well did not keep rows and bindings")
+    for how in CRASHES:
+        with crashing(store, how):
+            load_some(3, 4)
+        must(target.rows() == rows, f"a load ended by {how.__name__} left the rows {target.rows()}")
+        after = set(store.iter_bindings("law:record"))
+        must(after == bindings, f"a load ended by {how.__name__} left the bindings {after}")
+
+
+@_law
+def all_are_alive_only_while_the_target_has_every_row(given: PairUnderTest) -> None:
+    store, target = remembering(given.store), given.target
+    needs(target.remove, "target.remove")
+    here, gone, vanished = target.create(1, 2, 3)
+    given.store.bind_many([here, gone, vanished])
+    given.store.mark_vanished([vanished.key])
+    must(store.all_alive("law:record", target.bulk), "every row is there, and not all_alive")
+    if target.remove is not None:
+        target.remove(vanished.internal_id)
+        must(store.all_alive("law:record", target.bulk), "all_alive asks for the row of a record that vanished")
+        target.remove(gone.internal_id)
+    must(
+        not store.all_alive("law:record", target.bulk),
+        "a row is gone, and all_alive: it would never be made again",
+    )

@@ -11,11 +11,13 @@ from sync_pipelines.core import (
     Coverage,
     ExternalKey,
     MappingError,
+    Page,
     Payload,
     Records,
     SourceError,
     Unreadable,
     UpdatedAt,
+    fingerprint,
 )
 from sync_pipelines.core.testing import SourceUnderTest, broken, source_laws
 from sync_pipelines.errors import SourceUnavailable
@@ -79,6 +81,73 @@ class Columns(Rooms):
         times = [when.isoformat() for _, when in self.rows.values()]
         yield Records("law:room", list(self.rows), times, [name for name, _ in self.rows.values()])
         return Coverage.snapshot("law:room")
+
+
+class Paged(Rooms):
+    """Keeps the laws too: a snapshot in pages of two, one of them with a row that is no record."""
+
+    def fetch(self, since: str | None) -> Any:
+        self.fetches += 1
+        codes = list(self.rows)
+        yield from (self.page(codes[start : start + 2]) for start in range(0, len(codes), 2))
+        return Coverage.snapshot("law:room")
+
+    def page(self, codes: list[str]) -> Any:
+        return Page(self.digest(codes), self.reader(codes, self.parts(codes)))
+
+    def parts(self, codes: list[str]) -> list[Any]:
+        rows = [self.rows[code] for code in codes]
+        refused = [self.refused()] if "a" in codes else []
+        return [Records("law:room", codes, [str(w) for _, w in rows], [name for name, _ in rows]), *refused]
+
+    def digest(self, codes: list[str]) -> Any:
+        return fingerprint([(code, *map(str, self.rows[code])) for code in codes])
+
+    def reader(self, codes: list[str], parts: list[Any]) -> Callable[[], Any]:
+        return lambda: parts
+
+
+class NumberedDigests(Paged):
+    def digest(self, codes: list[str]) -> Any:
+        return int(super().digest(codes), 16)
+
+
+class PagesOfPairs(Paged):
+    """As if a page were a fetch of its own."""
+
+    def parts(self, codes: list[str]) -> list[Any]:
+        return [self.item(code, *self.rows[code]) for code in codes]
+
+
+class PagesAndMore(Paged):
+    def fetch(self, since: str | None) -> Any:
+        yield self.refused()
+        return (yield from super().fetch(since))
+
+
+class ReadingOnce(Paged):
+    def reader(self, codes: list[str], parts: list[Any]) -> Callable[[], Any]:
+        rest = iter(parts)
+        return lambda: rest
+
+
+class NewDigestsEachTime(Paged):
+    """The hash of an answer that says when it was made."""
+
+    def digest(self, codes: list[str]) -> Any:
+        return f"{super().digest(codes)} {self.fetches}"
+
+
+class DigestsOfKeys(Paged):
+    def digest(self, codes: list[str]) -> Any:
+        return fingerprint(codes)
+
+
+class OneDigestForAll(Paged):
+    """The ETag of the whole list."""
+
+    def digest(self, codes: list[str]) -> Any:
+        return fingerprint(sorted((code, str(row)) for code, row in self.rows.items()))
 
 
 class YieldingRows(Rooms):
@@ -225,6 +294,12 @@ BROKEN_SOURCES: list[tuple[type[Rooms], type[Rooms], set[str]]] = [
     (TakingAnyCheckpoint, Down, {"a checkpoint that is not understood counts as none"}),
     (FixedVersions, Down, {"a change upstream is another version"}),
     (Stuck, Down, {"a change upstream is read from the last mark on"}),
+    (NumberedDigests, Down, {"a page gives records and has a digest"}),
+    (PagesAndMore, Down, {"all of a fetch comes in pages or nothing does"}),
+    (ReadingOnce, Down, {"a page that is read twice gives the same"}),
+    (NewDigestsEachTime, Down, {"the same page has the same digest"}),
+    (DigestsOfKeys, Down, {"another page has another digest"}),
+    (OneDigestForAll, Down, {"another page has another digest"}),
 ]
 
 
@@ -247,7 +322,12 @@ def test_a_source_of_something_else_than_records_breaks_every_law_of_reading() -
     assert "yielded a dict, and not a pair" in found["a fetch yields what is well formed"]
 
 
-@pytest.mark.parametrize("make", [Rooms, Columns])
+def test_pages_of_something_else_than_columns_are_no_pages() -> None:
+    said = broken(source_laws(), source_under_test(PagesOfPairs))["a page gives records and has a digest"]
+    assert "gave a tuple, and not Records" in said
+
+
+@pytest.mark.parametrize("make", [Rooms, Columns, Paged])
 def test_the_sources_that_the_broken_ones_are_made_from_keep_every_law(make: type[Rooms]) -> None:
     assert broken(source_laws(), source_under_test(make)) == {}
 

@@ -12,6 +12,7 @@ from sync_pipelines.core import (
     MemoryTarget,
     Outcome,
     Projection,
+    Projections,
     TargetError,
     Written,
 )
@@ -34,6 +35,11 @@ class Table(MemoryTarget):
         if change.projection.fields["code"] == "refused":
             return TargetError("the code is refused")
         return super().upsert_many([change])[0]
+
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        if "refused" in rows.columns["code"]:
+            raise TargetError("a code is refused")
+        return super().load_rows(rows)
 
 
 class WritingToValidate(Table):
@@ -174,6 +180,50 @@ class SeeingNothing(Table):
         return [None] * len(changes)
 
 
+def one_by_one(rows: Projections) -> list[Projections]:
+    columns = zip(*rows.columns.values(), strict=True)
+    return [Projections(rows.kind, {n: [v] for n, v in zip(rows.columns, row, strict=True)}) for row in columns]
+
+
+class LoadingInOrderOfValues(Table):
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        return sorted(super().load_rows(rows), key=lambda i: self.rows[i]["code"])
+
+
+class LoadingAsVanished(Table):
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        ids = super().load_rows(rows)
+        self.vanished.update(ids)
+        return ids
+
+
+class LoadingAnything(Table):
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        return MemoryTarget.load_rows(self, rows)
+
+
+class LoadingUntilRefused(Table):
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        return [super(LoadingUntilRefused, self).load_rows(row)[0] for row in one_by_one(rows)]
+
+
+class LoadingWhatIsNew(Table):
+    """ON CONFLICT DO NOTHING."""
+
+    def load_rows(self, rows: Projections) -> Sequence[str]:
+        there = {row["code"]: internal_id for internal_id, row in self.rows.items()}
+        if "refused" in rows.columns["code"]:
+            raise TargetError("a code is refused")
+        super().load_rows(Projections(rows.kind, {**rows.columns, "code": ["" for _ in rows.columns["code"]]}))
+        new = [i for i, row in self.rows.items() if not row["code"]]
+        for internal_id, code in zip(new, rows.columns["code"], strict=True):
+            self.rows[internal_id]["code"] = code
+            if code in there:
+                del self.rows[internal_id]
+        return [there.get(code, i) for i, code in zip(new, rows.columns["code"], strict=True)]
+
+
+LOADED = "a row that was loaded is a row like any other"
 BROKEN_TARGETS: list[tuple[type[Table], set[str]]] = [
     (WritingToValidate, {"a good projection passes validation"}),
     (LettingAllPass, {"an invalid projection is refused"}),
@@ -184,7 +234,7 @@ BROKEN_TARGETS: list[tuple[type[Table], set[str]]] = [
         {
             *("the same record again is the same row", "results come in the order of the changes"),
             *("a record that returns has a row again", "a record that returns has its own row as it was"),
-            *("an equal record is unchanged", "the outcome says what was done"),
+            *("an equal record is unchanged", "the outcome says what was done", LOADED),
         },
     ),
     (AllOrNothing, {"one refused row fails alone"}),
@@ -195,8 +245,8 @@ BROKEN_TARGETS: list[tuple[type[Table], set[str]]] = [
         ReturningBesideItself,
         {"a record that returns has a row again", "a record that returns has its own row as it was"},
     ),
-    (Restless, {"an equal record is unchanged"}),
-    (CallingAllNew, {"the outcome says what was done"}),
+    (Restless, {"an equal record is unchanged", LOADED}),
+    (CallingAllNew, {"the outcome says what was done", LOADED}),
     (ByKindOfChange, {"results come in the order of the changes"}),
     (Undead, {"only living rows are alive"}),
     (
@@ -206,6 +256,11 @@ BROKEN_TARGETS: list[tuple[type[Table], set[str]]] = [
     (StayingVanished, {"a record that returns has its own row as it was"}),
     (WritingToPreview, {"a preview writes nothing"}),
     (SeeingNothing, {"a preview says what the upsert then does"}),
+    (LoadingInOrderOfValues, {"the ids of a load are in the order of its rows"}),
+    (LoadingAsVanished, {LOADED}),
+    (LoadingAnything, {"a load that is refused keeps nothing"}),
+    (LoadingUntilRefused, {"a load that is refused keeps nothing"}),
+    (LoadingWhatIsNew, {"a load makes all of its rows or none"}),
 ]
 
 
@@ -217,7 +272,7 @@ def target_under_test(target: MemoryTarget) -> TargetUnderTest:
         rows=lambda: {i: {**row, "vanished": i in target.vanished} for i, row in target.rows.items()},
         remove=lambda internal_id: target.rows.pop(internal_id),
         invalid=Projection("rooms", {}),
-        refused=Projection("rooms", {"code": "refused"}),
+        refused=Projection("rooms", {"code": "refused", "seats": 1}),
     )
 
 

@@ -6,7 +6,13 @@ import pytest
 
 from sync_pipelines.core import Change, MemoryStateStore, TargetError, Written
 from sync_pipelines.core.testing import PairUnderTest, broken, pair_laws
-from sync_pipelines_tests.core.testing.test_stores import Store, VersionsOfTheDead, VersionsOfTheVanished
+from sync_pipelines_tests.core.testing.test_stores import (
+    BelievingInLife,
+    MourningTheVanished,
+    Store,
+    VersionsOfTheDead,
+    VersionsOfTheVanished,
+)
 from sync_pipelines_tests.core.testing.test_targets import Table, target_under_test
 
 
@@ -19,10 +25,16 @@ class SpoiltByARefusal(Table):
 
 
 BROKEN_PAIRS: list[tuple[Callable[[MemoryStateStore], Table], type[Store], set[str]]] = [
-    (lambda store: Table(), Store, {"rows and bindings stand or fall together"}),
+    (
+        lambda store: Table(),
+        Store,
+        {"rows and bindings stand or fall together", "loaded rows and bindings stand or fall together"},
+    ),
     (SpoiltByARefusal, Store, {"a refused row does not spoil the transaction"}),
     (Table, VersionsOfTheDead, {"the versions are those of rows that live"}),
     (Table, VersionsOfTheVanished, {"the versions are those of rows that live"}),
+    (Table, BelievingInLife, {"all are alive only while the target has every row"}),
+    (Table, MourningTheVanished, {"all are alive only while the target has every row"}),
 ]
 
 
