@@ -126,7 +126,7 @@ def read_rows(body: bytes, version_of: VersionOf) -> list[Records[Enrollment] | 
 def _row_by_row(body: bytes, unreadable: list[Records[Enrollment] | Unreadable]) -> Iterator[Enrollment]:
     try:
         rows = _decode_rows(body)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise UnexpectedAnswer(f"a page is no list: {error}") from None
     for raw in rows:
         try:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sync_pipelines.core import Difference, SyncReport
+from sync_pipelines.core.absence import NOT_MARKED
 from sync_pipelines.flows.runner import Finished
 from sync_pipelines.log import redact
 
@@ -60,6 +61,8 @@ def _show_errors(finished: Finished) -> None:
             failures.setdefault(said, []).append(report.stream)
         elif report.failed:
             click.echo(f"{report.stream}: {report.failed} records refused: {redact(report.errors[0])}", err=True)
+            if NOT_MARKED in report.errors[-1]:
+                click.echo(f"{report.stream}: {redact(report.errors[-1])}", err=True)
     for error, streams in failures.items():
         click.echo(f"error: {', '.join(streams)}: {error}", err=True)
 

@@ -19,7 +19,10 @@ from sync_pipelines.errors import GuardTripped, TargetError
 if TYPE_CHECKING:
     from sync_pipelines.core.job import SyncJob
 
-__all__ = ["Absence"]
+__all__ = ["NOT_MARKED", "Absence"]
+
+#: What a report says of rows that seem to be missing where that is in doubt.
+NOT_MARKED = "were not marked as vanished"
 
 # So many rows may vanish at once whatever share of the stream they are.
 _ALWAYS_BELIEVED = 20
@@ -44,7 +47,7 @@ class Absence:
         missing, living = self._missing(coverage, within)
         if missing and self.known.stand_ins:
             self.tally.error(
-                f"{len(missing)} rows are missing upstream and were not marked as vanished: "
+                f"{len(missing)} rows are missing upstream and {NOT_MARKED}: "
                 f"{self.known.stand_ins} of the rows read have no id, and could be they"
             )
         elif missing:
@@ -62,8 +65,8 @@ class Absence:
         living = 0
         for system in coverage.snapshot_of:
             bound = store.count_bindings(system)
-            everywhere = coverage.within is None
-            if everywhere and not self.job.plan and self.known.nothing_is_missing(system, bound):
+            living -= self.known.of(system).added
+            if coverage.within is None and not self.job.plan and self.known.nothing_is_missing(system, bound):
                 living += bound
                 continue
             for binding in store.iter_bindings(system):
@@ -71,7 +74,6 @@ class Absence:
                     living += 1
                     if not self.known.was_read(binding.key):
                         missing.append(binding)
-            living -= self.known.of(system).added
         return missing, living
 
     def _check(self, missing: int, living: int) -> None:

@@ -99,6 +99,7 @@ class BulkMapper(Protocol[D_contra]):
     def map_many(self, keys: Sequence[str], data: Sequence[D_contra]) -> Projections:
         """What `validate` and `map` do, for records of one system in columns of one length.
 
+        Called while the batch before is being written: it must not use the store's connection.
         Raises MappingError if any record is not acceptable: they are then mapped one by one.
         """
         ...

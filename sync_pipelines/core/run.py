@@ -229,6 +229,9 @@ class Run(Generic[D]):
         written = known.versions
         pairs = map(hash, zip(item.keys, self._stored(item.versions), strict=True))
         fresh = [place for place, pair in enumerate(pairs) if pair not in written]
+        if None in item.versions:
+            # What has no version is never known to be written.
+            fresh = sorted({*fresh, *(place for place, version in enumerate(item.versions) if version is None)})
         self._skip(item, known, fresh)
         for place in fresh:
             self._add(item, place)

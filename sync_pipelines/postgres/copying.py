@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["copy_in", "to_text"]
 
@@ -31,12 +31,15 @@ def to_text(value: object) -> str | None:
 
 
 def _array(values: Sequence[Any]) -> str:
-    """An array literal. JSON in a jsonb column is a dict, or text already."""
-    texts = (
-        "NULL" if t is None else '"' + t.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        for t in map(to_text, values)
-    )
-    return "{" + ",".join(texts) + "}"
+    """An array literal, of arrays too. JSON in a jsonb column is a dict, or text already."""
+
+    def element(value: object) -> str:
+        if isinstance(value, (list, tuple)):
+            return _array(cast("Sequence[Any]", value))
+        text = to_text(value)
+        return "NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    return "{" + ",".join(map(element, values)) + "}"
 
 
 def copy_in(cursor: Any, into: str, columns: Sequence[Sequence[Any]]) -> None:

@@ -94,6 +94,8 @@ class Session:
                     yield cursor
             except _ROW_ERRORS as error:
                 raise TargetError(describe(error)) from None
+            except UnicodeEncodeError:
+                raise TargetError("a text holds half a character (a lone surrogate)") from None
 
     @contextmanager
     def transaction(self) -> Generator[sa.Connection, None, None]:

@@ -18,7 +18,7 @@ from sync_pipelines.core.fingerprint import canonical_json
 from sync_pipelines.errors import DatabaseUnavailable, OriginChanged, StreamBusy
 from sync_pipelines.postgres.copying import copy_in
 from sync_pipelines.postgres.engine import Session
-from sync_pipelines.postgres.target import PostgresTarget
+from sync_pipelines.postgres.target import LONGEST_KEY, PostgresTarget
 
 __all__ = ["PostgresStateStore"]
 
@@ -76,6 +76,7 @@ class PostgresStateStore:
             "SELECT a.pid, a.application_name, to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ') AS since "
             "FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
             "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
+            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
             "AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(:name, 0)"
         )
         with self._session.transaction() as connection:
@@ -205,6 +206,8 @@ class PostgresStateStore:
         self, system: str, keys: Sequence[str], internal_ids: Sequence[str], versions: Sequence[str | None]
     ) -> None:
         """Bind keys of one system. Raises TargetError, and keeps nothing, if any is bound already."""
+        if any(len(key) > LONGEST_KEY for key in keys):
+            raise TargetError(f"a key has more than {LONGEST_KEY} characters")
         instance, entity = _split(system)
         constants = [[instance] * len(keys), [entity] * len(keys)]
         self._copy_bindings([*constants, _stored_keys(keys), internal_ids, _stored_versions(versions)])

@@ -31,15 +31,15 @@ from sync_pipelines.postgres.copying import copy_in, to_text
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.spec import TableSpec
 
-__all__ = ["PostgresTarget"]
+__all__ = ["LONGEST_KEY", "PostgresTarget"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 Fields = tuple[str, ...]
 
 _NOT_EMPTY = 2
-# An index entry holds 2,704 bytes, and a character may take four.
-_LONGEST_KEY = 500
+#: An index entry holds 2,704 bytes, and a character may take four.
+LONGEST_KEY = 500
 
 
 class PostgresTarget:
@@ -61,8 +61,8 @@ class PostgresTarget:
 
     def validate(self, key: ExternalKey, projection: Projection) -> None:
         """Raise TargetError for a projection that the table cannot hold, naming the column and not the value."""
-        if len(key.key) > _LONGEST_KEY:
-            raise TargetError(f"the key has {len(key.key)} characters, and {_LONGEST_KEY} can be kept")
+        if len(key.key) > LONGEST_KEY:
+            raise TargetError(f"the key has {len(key.key)} characters, and {LONGEST_KEY} can be kept")
         kind, fields = projection
         checks = self._shapes.get(tuple(fields))
         if checks is None or kind != self._kind:
@@ -220,7 +220,7 @@ class PostgresTarget:
             f"CREATE TEMP TABLE IF NOT EXISTS {incoming} ON COMMIT DELETE ROWS AS "
             f"SELECT 0 AS n, NULL::uuid AS id, {columns} FROM {self._relation} WITH NO DATA"
         )
-        cursor.execute(f"TRUNCATE {incoming}")
+        cursor.execute(f"DELETE FROM {incoming}")
         names = ", ".join(map(_quoted, fields))
         copy_in(cursor, f"{incoming} (n, id, {names})", [range(len(ids)), ids, *_values(changes, fields)])
 
@@ -379,7 +379,7 @@ def _columns(session: Session, spec: TableSpec) -> sa.ColumnCollection[str, sa.C
         table = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
         unique = [table.primary_key.columns.keys()]
         unique += [u["column_names"] for u in inspector.get_unique_constraints(name, schema)]
-        unique += [i["column_names"] for i in inspector.get_indexes(name, schema) if i["unique"]]
+        unique += [i["column_names"] for i in inspector.get_indexes(name, schema) if i["unique"] and _is_whole(i)]
     try:
         spec.check(table)
     except ValueError as error:
@@ -394,6 +394,11 @@ def _columns(session: Session, spec: TableSpec) -> sa.ColumnCollection[str, sa.C
             f"{spec.kind}.{spec.id} is no uuid: add a unique uuid column and name it as the spec's id"
         )
     return table.columns  # pyright: ignore[reportReturnType]
+
+
+def _is_whole(index: Any) -> bool:
+    """Not an index of some of the rows alone."""
+    return not index.get("dialect_options", {}).get("postgresql_where")
 
 
 def _alike(changes: Sequence[Change]) -> Iterable[tuple[tuple[bool, Fields], list[tuple[int, Change]]]]:

@@ -113,6 +113,59 @@ def test_a_row_deleted_by_hand_and_gone_upstream_is_no_trouble(workshop: Worksho
     assert counts(workshop.snapshot(TWO)) == {"skipped": 1, "created": 1}
 
 
+def test_a_row_is_marked_with_its_binding_or_not_at_all(workshop: Workshop) -> None:
+    """The process dies between the two."""
+    workshop.snapshot(TWO)
+
+    def die(_: object) -> None:
+        raise KeyboardInterrupt
+
+    workshop.store.mark_vanished = die
+    with pytest.raises(KeyboardInterrupt):
+        workshop.snapshot(TWO[:1])
+    del workshop.store.mark_vanished
+    assert workshop.vanished() == set()
+    assert workshop.bound() == {"1": False, "2": False}
+
+
+@pytest.mark.parametrize("external_id", [" 6", "6 ", "A", "z\u0307"])
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_a_key_that_was_read_is_known_exactly_when_another_is_missing(
+    workshop: Workshop, external_id: str, batch_size: int
+) -> None:
+    workshop.snapshot([record(external_id, "Fizyka"), record("2", "Chemia")])
+    workshop.snapshot([record(external_id, "Fizyka")], batch_size=batch_size)
+    assert workshop.vanished() == {"2"}
+
+
+@pytest.mark.parametrize("titles", [["malformed", "Fizyka"], ["Fizyka", "malformed"], ["malformed", "malformed"]])
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_a_key_that_comes_twice_does_not_make_up_for_one_that_is_missing(
+    workshop: Workshop, titles: list[str], batch_size: int
+) -> None:
+    workshop.snapshot(TWO)
+    workshop.snapshot([record("1", title) for title in titles], batch_size=batch_size)
+    assert workshop.vanished() == {"2"}
+
+
+@pytest.mark.parametrize("bad", ["malformed", "forbidden", "clashing"])
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_a_vanished_record_that_comes_back_refused_does_not_make_up_for_one_that_is_missing(
+    workshop: Workshop, bad: str, batch_size: int
+) -> None:
+    workshop.snapshot([*TWO, record("3", "Biologia")])
+    workshop.snapshot(TWO)
+    workshop.snapshot([TWO[0], record("3", bad)], batch_size=batch_size)
+    assert workshop.vanished() == {"2", "3"}
+
+
+def test_a_reject_outside_of_the_part_that_was_read_stays_open(workshop: Workshop) -> None:
+    workshop.snapshot([record("1", "forbidden"), record("2", "forbidden")])
+    in_part = Coverage.snapshot(SYSTEM, within=lambda k: k.key == "1")
+    workshop.sync([], in_part)
+    assert list(workshop.rejects()) == ["2"]
+
+
 # --- the guard ---------------------------------------------------------------------------------------------
 
 
@@ -146,6 +199,20 @@ def test_new_rows_do_not_make_a_loss_look_small(workshop: Workshop, plan: bool) 
     rest = [*many(240, start=25), *(record(f"new {i}", "Kurs") for i in range(200))]
     with pytest.raises(GuardTripped, match="25 of 240 rows"):
         workshop.snapshot(rest, plan=plan)
+
+
+@pytest.mark.parametrize("plan", [True, False])
+def test_restored_rows_do_not_make_a_loss_look_small(workshop: Workshop, plan: bool) -> None:
+    gone = [record(f"old {i}", "Kurs") for i in range(200)]
+    workshop.snapshot([*many(240), *gone])
+    workshop.snapshot(many(240), allow_mass_vanish=True)
+    with pytest.raises(GuardTripped, match="25 of 240 rows"):
+        workshop.snapshot([*many(240, start=25), *gone], plan=plan)
+
+
+def test_an_upstream_that_gave_only_what_cannot_be_read_is_not_an_empty_one(workshop: Workshop) -> None:
+    workshop.snapshot(TWO)
+    assert counts(workshop.snapshot([record("1", "malformed")])) == {"failed": 1, "deleted": 1}
 
 
 def test_one_run_can_be_approved_and_only_that_one(workshop: Workshop) -> None:

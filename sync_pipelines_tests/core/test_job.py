@@ -17,7 +17,7 @@ from sync_pipelines.core import (
     Unreadable,
     fingerprint,
 )
-from sync_pipelines.errors import SourceUnavailable, SyncError
+from sync_pipelines.errors import DatabaseUnavailable, SourceUnavailable, SyncError
 from sync_pipelines_tests.core.workshop import (
     STREAM,
     SYSTEM,
@@ -63,6 +63,35 @@ def test_one_bad_record_never_stops_the_others_and_is_kept_until_a_good_one_come
     workshop.sync([record("2", "Biologia")])
     assert workshop.rejects() == {}
     assert workshop.titles()["2"] == "Biologia"
+
+
+@pytest.mark.parametrize("bad", ["malformed", "forbidden", "clashing"])
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_a_record_that_is_good_again_and_as_it_was_settles_its_reject(
+    workshop: Workshop, bad: str, batch_size: int
+) -> None:
+    items = [record("1", "Fizyka"), record("2", "Chemia"), record("3", "Biologia")]
+    workshop.sync(items)
+    workshop.sync([items[0], record("2", bad), items[2]], batch_size=batch_size)
+    assert list(workshop.rejects()) == ["2"]
+    assert counts(workshop.sync([*items, items[1]], batch_size=batch_size)) == {"skipped": 4}
+    assert workshop.rejects() == {}
+
+
+def test_a_record_that_is_refused_and_then_good_in_one_read_is_written_and_settled(workshop: Workshop) -> None:
+    items = [record("1", "malformed"), record("2", "Chemia"), record("1", "Fizyka")]
+    for expected in ({"created": 2, "failed": 1}, {"skipped": 2, "failed": 1}):
+        assert counts(workshop.sync(items, batch_size=1)) == expected
+        assert workshop.rejects() == {}
+
+
+def test_what_was_written_before_is_not_what_is_written_now(workshop: Workshop) -> None:
+    """The old version comes after the new one, in one read: they are two records under one key."""
+    workshop.sync([record("1", "Fizyka"), record("2", "Chemia")])
+    items = [record("1", "Fizyka 2"), record("2", "Chemia"), record("1", "Fizyka")]
+    assert counts(workshop.sync(items, batch_size=1)) == {"updated": 1, "skipped": 1, "failed": 1}
+    assert workshop.titles()["1"] == "Fizyka 2"
+    assert list(workshop.rejects()) == ["1"]
 
 
 def test_a_bad_version_of_a_record_leaves_its_last_good_one(workshop: Workshop) -> None:
@@ -117,6 +146,21 @@ def test_a_record_without_a_version_is_written_every_time() -> None:
     assert counts(workshop.sync([record("1", "Fizyka", None)])) == {"created": 1}
     assert counts(workshop.sync([record("1", "Fizyka", None)])) == {"updated": 1}
     assert writes == ["1", "1"]
+
+
+def test_a_row_without_an_id_is_bound_to_nothing() -> None:
+    workshop = in_memory()
+
+    class Forgetful:
+        def validate(self, key: ExternalKey, projection: Projection) -> None: ...
+
+        def upsert(self, key: ExternalKey, projection: Projection) -> str:
+            return "" if key.key == "1" else "7"
+
+    workshop.target = Forgetful()
+    assert counts(workshop.sync([record("1", "Fizyka"), record("2", "Chemia")])) == {"created": 1, "failed": 1}
+    assert workshop.rejects() == {"1": "the target gave the row no id"}
+    assert list(workshop.bound()) == ["2"]
 
 
 def test_a_new_mapper_version_looks_at_everything_again(workshop: Workshop) -> None:
@@ -236,6 +280,44 @@ def test_trouble_of_the_whole_run_is_not_held_against_a_record(workshop: Worksho
     with pytest.raises(SourceUnavailable):
         workshop.sync([record("1", "Fizyka")], mapper=LooksUp())
     assert workshop.rejects() == {}
+
+
+def test_trouble_of_the_whole_run_ends_it_though_it_is_met_at_one_record(workshop: Workshop) -> None:
+    class LooksUp(ListSource):
+        def validate(self, key: ExternalKey, payload: Payload[str]) -> None:
+            raise SourceUnavailable("the look-up did not answer")
+
+    with pytest.raises(SourceUnavailable):
+        workshop.sync([], source=LooksUp([record("1", "Fizyka")]))
+    assert (workshop.rejects(), workshop.titles()) == ({}, {})
+
+
+def test_an_unchanged_record_of_a_long_stream_costs_no_look_up(workshop: Workshop) -> None:
+    items = [record(str(i), f"Kurs {i}") for i in range(10)]
+    workshop.sync(items)
+    workshop.store.get_bindings = lambda _: pytest.fail("a binding was looked up")
+    assert counts(workshop.sync(items, batch_size=3)) == {"skipped": 10}
+
+
+def test_what_ended_a_run_is_kept_with_its_stream() -> None:
+    workshop = in_memory()
+    with pytest.raises(SourceUnavailable):
+        workshop.sync([record("1", "Fizyka"), SourceUnavailable("page 2 did not come")])
+    kept = workshop.store.reports[STREAM]
+    assert (kept.created, kept.complete, kept.errors) == (1, False, ("page 2 did not come",))
+
+
+def test_a_database_that_is_gone_is_not_asked_to_keep_the_report() -> None:
+    workshop = in_memory()
+    workshop.store.run_ended = lambda *_: pytest.fail("there is no database")
+
+    def gone(_: object) -> None:
+        raise DatabaseUnavailable("the connection is lost")
+
+    workshop.target.upsert_many = gone
+    with pytest.raises(DatabaseUnavailable) as caught:
+        workshop.sync([record("1", "Fizyka")])
+    assert caught.value.report.errors == ("the connection is lost",)
 
 
 def test_a_defect_of_the_mapper_is_not_taken_for_a_bad_record(workshop: Workshop) -> None:

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from sync_pipelines.core import Mark
 from sync_pipelines.errors import GuardTripped
 from sync_pipelines.postgres.engine import Session
-from sync_pipelines_tests.core.workshop import Workshop, counts, in_memory, in_postgres, key, record
+from sync_pipelines_tests.core.workshop import (
+    BulkTitleMapper,
+    Workshop,
+    counts,
+    in_memory,
+    in_postgres,
+    key,
+    record,
+)
 
 BEFORE = [record("1", "Fizyka"), record("2", "Chemia"), record("3", "Biologia"), record("4", "Łacina")]
 AFTER = [record("1", "Fizyka"), record("2", "Chemia 2"), record("5", "Historia"), record("6", "forbidden")]
@@ -55,6 +63,23 @@ def test_a_plan_shows_a_sample_and_counts_all(workshop: Workshop) -> None:
     plan = workshop.snapshot([record(str(i), "Fizyka") for i in range(100)], plan=True)
     assert plan.created == 100
     assert len(plan.differences) == 20
+
+
+def test_a_plan_of_a_first_load_writes_nothing(workshop: Workshop) -> None:
+    before, items = everything(workshop), [*BEFORE, record("5", "forbidden")]
+    plan = workshop.snapshot(items, plan=True, mapper=BulkTitleMapper(), batch_size=2)
+    assert everything(workshop) == before
+    assert counts(plan) == {"created": 4, "failed": 1}
+    assert counts(workshop.snapshot(items, mapper=BulkTitleMapper(), batch_size=2)) == counts(plan)
+
+
+def test_a_plan_settles_no_reject_and_keeps_none(workshop: Workshop) -> None:
+    workshop.snapshot([*BEFORE, record("5", "forbidden"), record("6", "forbidden")])
+    for batch_size in (1, 100):
+        workshop.snapshot(
+            [*BEFORE, record("5", "Historia"), record("7", "malformed")], plan=True, batch_size=batch_size
+        )
+        assert workshop.rejects().keys() == {"5", "6"}
 
 
 def test_a_plan_saves_no_checkpoint_and_needs_no_lock(workshop: Workshop) -> None:

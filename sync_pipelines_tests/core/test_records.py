@@ -1,6 +1,6 @@
 import pytest
 
-from sync_pipelines.core import ExternalKey, SyncReport
+from sync_pipelines.core import ExternalKey, Records, SyncReport
 from sync_pipelines.core.report import Tally
 
 
@@ -39,3 +39,19 @@ def test_a_report_stays_small_whatever_goes_wrong() -> None:
         tally.error(f"error {i}")
     assert len(tally.report().errors) == 21
     assert tally.report().errors[-1] == "… and 980 more"
+
+
+@pytest.mark.parametrize("columns", [(["1"], ["a", "b"], ["A"]), (["1"], ["a"], []), ([], [None], ["A"])])
+def test_columns_of_different_lengths_are_no_records(
+    columns: tuple[list[str], list[str | None], list[str]],
+) -> None:
+    with pytest.raises(ValueError, match="versions and"):
+        Records("wtl:course", *columns)
+
+
+def test_a_report_can_be_written_anywhere_whatever_a_key_holds() -> None:
+    tally = Tally("s", ended_by="half \ud800")
+    tally.error("nul \x00: mapping: half \udfff")
+    for sentence in tally.report().errors:
+        assert "\x00" not in sentence
+        assert sentence.encode()

@@ -22,6 +22,7 @@ from sync_pipelines.core import (
     SourceError,
     SyncReport,
     TargetError,
+    Unreadable,
     UpdatedAt,
     fingerprint,
 )
@@ -31,6 +32,7 @@ from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines_tests.core.workshop import (
     STREAM,
     SYSTEM,
+    BulkTitleMapper,
     ListSource,
     TitleMapper,
     Workshop,
@@ -360,6 +362,31 @@ def test_14_an_expired_cursor_means_reading_everything_again(workshop: Workshop)
     assert source.asked == [None, "cursor:2", None]
     assert counts(report) == {"created": 1, "updated": 1, "skipped": 1}
     assert workshop.sync([], source=source).fetched == 0
+
+
+@pytest.mark.parametrize("batch_size", [1, 100])
+@pytest.mark.parametrize("mapper", [TitleMapper(), BulkTitleMapper()])
+def test_14_what_a_read_gave_before_its_cursor_expired_does_not_stand_in_the_way_of_the_next(
+    workshop: Workshop, batch_size: int, mapper: TitleMapper
+) -> None:
+    row = {"id": None}
+    nobody = Unreadable(ExternalKey.unidentified(SYSTEM, row), row, "the id is missing")
+
+    class Expiring(ListSource):
+        def fetch(self, since: str | None) -> Generator[Any, None, Coverage]:
+            if since is not None:
+                yield from [nobody, record("1", "A"), record("3", "C")]
+                raise CheckpointExpired("the cursor is too old")
+            yield from self.items
+            return Coverage.snapshot(SYSTEM)
+
+    workshop.sync([record("1", "forbidden"), Mark("1")], mapper=mapper)
+    source = Expiring([record("1", "A2"), record("2", "B")])
+    report = workshop.sync([], source=source, mapper=mapper, batch_size=batch_size)
+    assert counts(report) == {"created": 3, "updated": 1, "failed": 1, "deleted": 1}
+    assert workshop.titles() == {"1": "A2", "2": "B", "3": "C"}
+    assert workshop.vanished() == {"3"}
+    assert workshop.rejects() == {}
 
 
 def test_14_a_cursor_that_is_refused_from_the_beginning_is_an_error(workshop: Workshop) -> None:

@@ -2,7 +2,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from sync_pipelines.errors import DatabaseError, DatabaseUnavailable, SettingsError
+from sync_pipelines.errors import DatabaseError, DatabaseUnavailable, SettingsError, TransactionConflict
 from sync_pipelines.postgres.engine import Database, driver_url
 
 
@@ -74,3 +74,15 @@ def test_a_lost_connection_is_transient(database: Database) -> None:
         other.connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
         with pytest.raises(DatabaseUnavailable), session.transaction() as connection:
             connection.execute(sa.text("SELECT 1"))
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_a_transaction_that_gave_way_to_another_is_a_conflict_and_no_fault_of_a_row(
+    database: Database, code: str
+) -> None:
+    gives_way = f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$"
+    with database.session() as session:
+        with pytest.raises(TransactionConflict, match=code), session.transaction() as connection:
+            connection.execute(sa.text(gives_way))
+        with pytest.raises(TransactionConflict, match=code), session.savepoint() as cursor:
+            cursor.execute(gives_way)

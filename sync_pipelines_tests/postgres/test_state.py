@@ -1,13 +1,15 @@
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from sync_pipelines.core import Binding, ExternalKey, Reject, Stage, SyncReport
-from sync_pipelines.errors import StreamBusy
+from sync_pipelines.core import Binding, ExternalKey, Reject, Stage, StateError, SyncReport
+from sync_pipelines.errors import DatabaseUnavailable, StreamBusy
 from sync_pipelines.postgres.engine import Database, Session
 from sync_pipelines.postgres.state import PostgresStateStore
+from sync_pipelines_tests.core.workshop import counts, in_postgres, record
 
 Query = Callable[..., list[Any]]
 ID = "6f1b2c3d-0000-4000-8000-000000000001"
@@ -37,6 +39,13 @@ def test_keys_that_differ_in_a_blank_or_in_their_system_are_different_keys(store
     store.bind_many([Binding(k, ID.replace("1", str(i)), str(i)) for i, k in enumerate(keys)])
     found = store.get_bindings([*keys, ExternalKey("rooms", "7")])
     assert {k: b.version for k, b in found.items()} == {k: str(i) for i, k in enumerate(keys)}
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_row_id_that_is_no_uuid_is_refused_and_says_what_to_do(store: PostgresStateStore, new: bool) -> None:
+    with pytest.raises(StateError, match="no uuids"):
+        store.bind_many([Binding(KEY, "7", "1:a")], new=new)
+    assert store.get_binding(KEY) is None
 
 
 def test_binding_again_replaces(store: PostgresStateStore) -> None:
@@ -114,3 +123,155 @@ def test_the_lock_goes_with_the_connection(store: PostgresStateStore, database: 
         with store.exclusive("wtl/courses"):
             pass
         lock.__exit__(None, None, None)
+
+
+STRANGE = [
+    "a\x00b",
+    "a\\u0000b",
+    "\x00",
+    "\ud800",
+    "x\udfff",
+    "\x1b",
+    '\x1b"a"',
+    "a\x1b",
+    "a\tb\n",
+    "\x01",
+    "\\N",
+    "\u2028",
+]
+
+
+@pytest.mark.parametrize("how", ["bind", "bind_many", "new", "load"])
+@pytest.mark.parametrize("texts", [*([text] for text in STRANGE), STRANGE])
+def test_any_text_is_a_key_and_no_two_are_one(store: PostgresStateStore, how: str, texts: list[str]) -> None:
+    bindings = [Binding(ExternalKey("rooms", t), ID[:-1] + f"{i:x}", "1") for i, t in enumerate(texts)]
+    keys, bound = [b.key for b in bindings], {b.key: b for b in bindings}
+    if how == "bind":
+        for b in bindings:
+            store.bind(b.key, b.internal_id, b.version)
+    elif how == "load":
+        store.load_bindings("rooms", texts, [b.internal_id for b in bindings], ["1"] * len(texts))
+    else:
+        store.bind_many(bindings, new=how == "new")
+    assert store.get_bindings(keys) == {b.key: b for b in store.iter_bindings("rooms")} == bound
+    store.save_rejects([Reject(k, Stage.SOURCE, f"{k.key} is strange", {k.key: k.key}) for k in keys])
+    assert set(store.open_rejects("rooms")) == set(keys)
+    store.resolve_rejects(keys[1:])
+    assert set(store.open_rejects("rooms")) == {keys[0]}
+    store.mark_vanished(keys[:1])
+    assert store.count_bindings("rooms") == len(keys) - 1
+
+
+@pytest.mark.parametrize("version", ["1:a\x00b", "1:\ud800", "1:a\tb\n\\", "1:\x01"])
+def test_any_text_is_a_version(store: PostgresStateStore, version: str) -> None:
+    others = [Binding(ExternalKey(KEY.system, text), ID, "1:x") for text in "ab"]
+    for new in (True, False):
+        store.bind_many([others[0], Binding(KEY, ID, version), others[1]], new=new)
+        found = store.get_binding(KEY)
+        assert found is not None
+        assert found.version is not None
+        assert found.version.isprintable() or found.version == version
+
+
+def test_a_reject_may_hold_what_is_no_json(store: PostgresStateStore, query: Query) -> None:
+    for payload in ({"n": float("nan")}, {"n": float("inf")}, {"a": "\\u0000"}, "\udfff"):
+        store.save_rejects([Reject(KEY, Stage.SOURCE, "half \ud800, nul \x00", payload)])
+    assert query("SELECT occurrences FROM sync.rejects") == [4]
+
+
+def test_the_holder_that_is_named_is_this_streams(store: PostgresStateStore, database: Database) -> None:
+    pid = "SELECT pg_backend_pid()"
+    with database.session() as one, database.session() as other:
+        with one.transaction() as connection:
+            holder = connection.exec_driver_sql(pid).scalar_one()
+        users, courses = PostgresStateStore(other), PostgresStateStore(one)
+        with users.exclusive("wtl/users"), courses.exclusive("wtl/courses"):
+            late = PostgresStateStore(store._session, lock_timeout=timedelta(milliseconds=20))
+            with pytest.raises(StreamBusy, match=rf"server process {holder},"), late.exclusive("wtl/courses"):
+                pass
+
+
+def test_the_second_run_waits_for_the_first_and_then_goes_on(
+    store: PostgresStateStore, database: Database, query: Query
+) -> None:
+    held: list[str] = []
+
+    def second() -> None:
+        with database.session() as session:
+            patient = PostgresStateStore(session, lock_timeout=timedelta(seconds=30))
+            with patient.exclusive("wtl/courses"), session.transaction() as connection:
+                held.append(connection.exec_driver_sql("SHOW lock_timeout").scalar_one())
+
+    thread = threading.Thread(target=second)
+    with store.exclusive("wtl/courses"):
+        thread.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+        mine = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        while query(waiting + mine) == [0] and thread.is_alive():
+            pass
+        assert held == []
+    thread.join()
+    assert held == ["0"]
+
+
+def test_runs_of_two_installations_in_one_database_do_not_meet(session: Session, database: Database) -> None:
+    here = PostgresStateStore(session)
+    with database.session() as other:
+        elsewhere = Session(other.connection, {**other.schemas, "sync": "sync_two"})
+        there = PostgresStateStore(elsewhere, lock_timeout=timedelta(milliseconds=20))
+        with here.exclusive("wtl/courses"), there.exclusive("wtl/courses"):
+            pass
+
+
+def test_a_connection_lost_while_waiting_is_not_taken_for_a_long_run(
+    store: PostgresStateStore, database: Database, query: Query
+) -> None:
+    said: list[BaseException] = []
+
+    def second() -> None:
+        with database.session() as session:
+            try:
+                with PostgresStateStore(session).exclusive("wtl/courses"):
+                    pass
+            except StreamBusy as error:
+                said.append(error)
+            except DatabaseUnavailable as error:
+                said.append(error)
+
+    thread = threading.Thread(target=second)
+    with store.exclusive("wtl/courses"):
+        thread.start()
+        stop = (
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        while query(stop) == [] and thread.is_alive():
+            pass
+        thread.join()
+    assert [type(error) for error in said] == [DatabaseUnavailable]
+
+
+def test_a_binding_that_did_not_change_is_not_written(store: PostgresStateStore, query: Query) -> None:
+    other = ExternalKey(KEY.system, "7")
+    store.bind_many([Binding(KEY, ID, "1:a"), Binding(other, ID, None)])
+    before = query("SELECT xmin::text, ctid::text FROM sync.external_refs")
+    store.bind_many([Binding(KEY, ID, "1:a"), Binding(other, ID, None)])
+    assert query("SELECT xmin::text, ctid::text FROM sync.external_refs") == before
+
+
+def test_a_run_in_which_nothing_changed_writes_no_row_and_no_binding(session: Session, query: Query) -> None:
+    workshop = in_postgres(session, query)
+    items = [
+        *(record(str(i), f"Kurs {i}") for i in range(50)),
+        record("unversioned", "Fizyka", None),
+        record("strange\x07", "Chemia", "a\x00b"),
+        record("old", "Historia"),
+    ]
+    workshop.snapshot(items)
+    workshop.snapshot(items[:-1])
+    tables = {"wtl.courses": "wtl_course_id", "sync.external_refs": "external_id", "sync.rejects": "external_id"}
+    look = [f"SELECT {order}, xmin::text, ctid::text FROM {name} ORDER BY 1" for name, order in tables.items()]
+    before = [query(each) for each in look]
+    for batch_size in (7, 10_000):
+        assert counts(workshop.snapshot(items[:-1], batch_size=batch_size)) == {"skipped": 52}
+    assert [query(each) for each in look] == before

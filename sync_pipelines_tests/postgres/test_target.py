@@ -5,10 +5,21 @@ from typing import Any
 
 import pytest
 
-from sync_pipelines.core import Binding, Change, ExternalKey, Outcome, Projection, TargetError, Written
+from sync_pipelines.core import (
+    Binding,
+    Change,
+    ExternalKey,
+    Outcome,
+    Projection,
+    Projections,
+    TargetError,
+    Written,
+)
+from sync_pipelines.errors import SchemaError
 from sync_pipelines.postgres import tables
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.spec import TableSpec
+from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines.postgres.target import PostgresTarget
 
 Query = Callable[..., list[Any]]
@@ -112,6 +123,16 @@ def test_a_projection_the_table_cannot_hold_is_refused_by_its_column(
         target.validate(ExternalKey("wtl:lesson", "1"), Projection("wtl.lessons", projection))
 
 
+@pytest.mark.parametrize("letter", ["k", "日"])
+def test_a_key_longer_than_an_index_holds_is_refused_and_the_longest_fits(
+    target: PostgresTarget, letter: str
+) -> None:
+    lesson = change("1")
+    target.validate(ExternalKey("wtl:lesson", letter * 500), lesson.projection)
+    with pytest.raises(TargetError, match="the key has 501 characters"):
+        target.validate(ExternalKey("wtl:lesson", letter * 501), lesson.projection)
+
+
 def test_a_projection_of_another_kind_is_refused(target: PostgresTarget) -> None:
     with pytest.raises(TargetError, match=r"wtl\.courses"):
         target.validate(ExternalKey("wtl:lesson", "1"), Projection("wtl.courses", {}))
@@ -147,3 +168,202 @@ def test_only_living_rows_are_alive(target: PostgresTarget) -> None:
 def test_a_contradictory_spec_is_refused_when_made(columns: dict[str, tuple[str, ...]]) -> None:
     with pytest.raises(ValueError, match=r"wtl\.lessons"):
         TableSpec(tables.lessons, **{"natural_key": ("wtl_lesson_id",), **columns})  # pyright: ignore[reportArgumentType]
+
+
+# --- a natural key that is taken ---------------------------------------------------------------------------
+
+
+def named(external_id: str, natural_key: str, title: str = "Chemia") -> Change:
+    """A new record whose key upstream is not its natural key."""
+    fields = {"wtl_lesson_id": natural_key, "title": title}
+    return Change(ExternalKey("wtl:lesson", external_id), Projection("wtl.lessons", fields), "1:x", None)
+
+
+def refusals(target: PostgresTarget, changes: list[Change]) -> list[str]:
+    """What the target says of each, where only rows that are there stand in the way: a preview says the same."""
+    said = [str(r) if isinstance(r, TargetError) else "" for r in target.preview(changes)]
+    written = [str(r) if isinstance(r, TargetError) else "" for r in target.upsert_many(changes)]
+    assert said == written
+    return written
+
+
+@pytest.mark.parametrize("vanished", [False, True])
+def test_a_row_that_stands_for_another_record_is_never_adopted(
+    target: PostgresTarget, session: Session, query: Query, vanished: bool
+) -> None:
+    (made,) = target.upsert_many([change("1")])
+    assert isinstance(made, Written)
+    store, other = PostgresStateStore(session), ExternalKey("wtl:lesson", "old")
+    store.bind(other, made.internal_id, "1:x")
+    if vanished:
+        store.mark_vanished([other])
+    said = refusals(target, [named("0", "7"), named("new", "1"), named("x", "8")])
+    assert [bool(s) for s in said] == [False, True, False]
+    assert "stands for another record" in said[1]
+    assert query("SELECT title FROM wtl.lessons WHERE wtl_lesson_id = '1'") == ["Fizyka"]
+
+
+def test_a_row_that_no_sync_made_is_refused_where_the_spec_does_not_adopt(session: Session, query: Query) -> None:
+    query("INSERT INTO wtl.lessons (wtl_lesson_id, title) VALUES ('1', 'Fizyka')")
+    before = query("SELECT * FROM wtl.lessons")
+    strict = PostgresTarget(session, TableSpec(tables.lessons, natural_key=("wtl_lesson_id",), owned=("title",)))
+    said = refusals(strict, [named("1", "1"), named("2", "2")])
+    assert ("no sync made" in said[0], said[1]) == (True, "")
+    assert query("SELECT * FROM wtl.lessons WHERE wtl_lesson_id = '1'") == before
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_two_new_records_of_one_natural_key_are_one_row_and_a_refusal(
+    target: PostgresTarget, query: Query, there: bool
+) -> None:
+    if there:
+        query("INSERT INTO wtl.lessons (wtl_lesson_id, title) VALUES ('1', 'Fizyka')")
+    results = target.upsert_many([named("a", "1", "A"), named("b", "1", "B"), named("c", "3", "C")])
+    assert outcomes(results) == ["updated" if there else "created", "refused", "created"]
+    assert "same wtl_lesson_id" in str(results[1])
+    assert query("SELECT title FROM wtl.lessons ORDER BY 1") == ["A", "C"]
+
+
+# --- rows that the server refuses -----------------------------------------------------------------------------
+
+TRIGGER = """
+CREATE FUNCTION wtl.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.wtl_lesson_id = '3' THEN RAISE EXCEPTION 'not this one'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON wtl.lessons FOR EACH ROW EXECUTE FUNCTION wtl.refuse();
+"""
+
+
+def test_a_row_that_a_trigger_refuses_fails_alone(target: PostgresTarget, query: Query) -> None:
+    query(TRIGGER)
+    results = target.upsert_many([change(str(i)) for i in range(6)])
+    assert [i for i, r in enumerate(results) if isinstance(r, TargetError)] == [3]
+
+
+def test_a_row_that_is_too_large_for_an_index_fails_alone(session: Session, query: Query) -> None:
+    query("CREATE INDEX ON wtl.lessons (description)")
+    spec = TableSpec(tables.lessons, natural_key=("wtl_lesson_id",), owned=("title", "description"))
+    long = "".join(chr(0x4E00 + (i * 7919) % 20000) for i in range(9000))
+    results = PostgresTarget(session, spec).upsert_many(
+        [change(str(i), description=long if i == 1 else "") for i in range(4)]
+    )
+    assert outcomes(results) == ["created", "refused", "created", "created"]
+
+
+def test_a_value_that_its_column_cannot_read_fails_alone_and_so_it_does_in_a_preview(session: Session) -> None:
+    spec = TableSpec(tables.lessons, natural_key=("wtl_lesson_id",), owned=("title", "order_number"))
+    target = PostgresTarget(session, spec)
+    new = [change(str(i), order_number=2**40 if i == 2 else i) for i in range(5)]
+    made = target.upsert_many(new)
+    assert [i for i, r in enumerate(made) if isinstance(r, TargetError)] == [2]
+    again = [
+        change(str(i), "Chemia", bound(str(i), made[i]), order_number=2**40 if i == 4 else i) for i in (0, 1, 3, 4)
+    ]
+    for results in (target.preview(again), target.upsert_many(again)):
+        assert [i for i, r in enumerate(results) if isinstance(r, TargetError)] == [3]
+
+
+def test_a_vanished_row_that_cannot_be_marked_fails_alone(target: PostgresTarget, query: Query) -> None:
+    made = target.upsert_many([change(str(i)) for i in range(6)])
+    query(TRIGGER)
+    results = target.vanish_many([bound(str(i), each) for i, each in enumerate(made)])
+    assert [i for i, r in enumerate(results) if r is not None] == [3]
+    assert query("SELECT wtl_lesson_id FROM wtl.lessons WHERE remote_deleted_at IS NULL") == ["3"]
+
+
+# --- times -----------------------------------------------------------------------------------------------------
+
+
+def test_a_row_keeps_the_time_it_vanished_and_of_its_last_write(target: PostgresTarget, query: Query) -> None:
+    (made,) = target.upsert_many([change("1")])
+    long_ago = "UPDATE wtl.lessons SET updated_at = '2020-01-01Z', last_sync_at = '2020-01-01Z'"
+    times = "updated_at > now() - interval '1 hour', last_sync_at > now() - interval '1 hour'"
+    query(long_ago)
+    target.upsert_many([change("1", "Chemia", bound("1", made))])
+    assert query(f"SELECT {times} FROM wtl.lessons") == [(True, True)]
+    query(long_ago)
+    target.vanish_many([bound("1", made)])
+    assert query(f"SELECT {times} FROM wtl.lessons") == [(True, False)]
+    before = query("SELECT remote_deleted_at, xmin::text FROM wtl.lessons")
+    target.vanish_many([bound("1", made)])
+    assert query("SELECT remote_deleted_at, xmin::text FROM wtl.lessons") == before
+
+
+def test_a_new_row_has_the_time_of_its_sync(target: PostgresTarget, query: Query) -> None:
+    target.upsert_many([change("1")])
+    assert query("SELECT last_sync_at > now() - interval '1 hour' FROM wtl.lessons") == [True]
+
+
+# --- loading -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (Projections("wtl.lessons", {"wtl_lesson_id": ["1", ""], "title": ["A", "B"]}), "wtl_lesson_id is empty"),
+        (Projections("wtl.lessons", {"title": ["A"]}), "wtl_lesson_id is empty"),
+        (Projections("wtl.courses", {"wtl_lesson_id": ["1"], "title": ["A"]}), r"wtl\.courses does not belong"),
+        (Projections("wtl.lessons", {"wtl_lesson_id": ["1"], "status": ["x"]}), "no column status"),
+        (Projections("wtl.lessons", {"wtl_lesson_id": ["1", "1"], "title": ["A", "B"]}), "UniqueViolation"),
+    ],
+)
+def test_a_load_of_which_a_row_cannot_be_is_refused_whole(
+    target: PostgresTarget, query: Query, rows: Projections, says: str
+) -> None:
+    target.upsert_many([change("0")])
+    with pytest.raises(TargetError, match=says):
+        target.load_rows(rows)
+    assert query("SELECT wtl_lesson_id FROM wtl.lessons") == ["0"]
+
+
+# --- a table of another application ------------------------------------------------------------------------------
+
+COLUMNS = "uid uuid PRIMARY KEY, code text, title text"
+
+
+def of_another(session: Session, *, natural_key: tuple[str, ...] = ("code",)) -> PostgresTarget:
+    names: dict[str, Any] = {"vanished_at": None, "synced_at": None, "written_at": None}
+    owned = tuple({"code", "title"} - set(natural_key))
+    return PostgresTarget(session, TableSpec("app.records", natural_key, owned, id="uid", **names))
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("CREATE SCHEMA app", r"no table app\.records"),
+        ("CREATE TABLE app.records (uid uuid PRIMARY KEY, code text UNIQUE)", "no column title"),
+        (f"CREATE TABLE app.records ({COLUMNS})", r"no unique index on its natural key \(code\)"),
+        (f"CREATE TABLE app.records ({COLUMNS}, UNIQUE (code, title))", "no unique index"),
+        (f"CREATE TABLE app.records ({COLUMNS}); CREATE INDEX ON app.records (code)", "no unique index"),
+        ("CREATE TABLE app.records (uid bigint PRIMARY KEY, code text UNIQUE, title text)", "no uuid"),
+    ],
+)
+def test_a_table_that_is_not_as_the_spec_says_is_refused_before_anything_is_read(
+    session: Session, query: Query, table: str, says: str
+) -> None:
+    if not table.startswith("CREATE SCHEMA"):
+        query("CREATE SCHEMA app")
+    query(table)
+    with pytest.raises(SchemaError, match=says):
+        of_another(session)
+
+
+@pytest.mark.parametrize(
+    ("table", "natural_key"),
+    [
+        (f"CREATE TABLE app.records ({COLUMNS}, UNIQUE (code))", ("code",)),
+        (f"CREATE TABLE app.records ({COLUMNS}, UNIQUE (title, code))", ("code", "title")),
+        (f"CREATE TABLE app.records ({COLUMNS}); CREATE UNIQUE INDEX ON app.records (code)", ("code",)),
+        ("CREATE TABLE app.records (uid text UNIQUE, code text PRIMARY KEY, title text)", ("code",)),
+    ],
+)
+def test_any_unique_index_on_just_the_natural_key_will_do(
+    session: Session, query: Query, table: str, natural_key: tuple[str, ...]
+) -> None:
+    query("CREATE SCHEMA app")
+    query(table)
+    target = of_another(session, natural_key=natural_key)
+    fields = {"code": "1", "title": "Fizyka"}
+    new = Change(ExternalKey("app:record", "1"), Projection("app.records", fields), "1:x", None)
+    assert outcomes(target.upsert_many([new])) == ["created"]
