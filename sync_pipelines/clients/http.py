@@ -217,17 +217,23 @@ class Sender:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[tuple[AiohttpTransport, asyncio.AbstractEventLoop], None]:
-        trusted = ssl.create_default_context()  # the system's: a school's proxy may sign with its own
-        trusted.load_verify_locations(certifi.where())  # for a system that has none
+        proxy = _proxy(self._base_url)
+        plain = self._base_url.lower().startswith("http:") and proxy is None  # and redirects are not followed
+        trusted = False if plain else _trusted()
         async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=trusted, limit=0),
-            middlewares=[self._once],
-            proxy=_proxy(self._base_url),
+            connector=aiohttp.TCPConnector(ssl=trusted, limit=0), middlewares=[self._once], proxy=proxy
         ) as session:
             try:
                 yield AiohttpTransport(verify=trusted, client=session), asyncio.get_running_loop()
             finally:
                 await _drop(self._under_way)
+
+
+def _trusted() -> ssl.SSLContext:
+    """The certificates to trust: the system's, for a school's proxy may sign with its own, and the usual ones."""
+    trusted = ssl.create_default_context()
+    trusted.load_verify_locations(certifi.where())
+    return trusted
 
 
 def _decoded(body: bytes, headers: httpx.Headers) -> bytes:

@@ -61,15 +61,12 @@ def fingerprint(value: object) -> str:
 
 def fingerprints(*columns: Sequence[str]) -> list[str]:
     """`fingerprint` of the tuple of texts in each row of some columns of one length: twice as quick."""
-    rows = list(zip(*columns, strict=True))
-    texts = "\n".join(map(_SEPARATOR.join, zip(repeat(""), *columns, strict=False))) if rows else ""
-    if (
-        texts.isascii()
-        and texts.count("\n") == len(rows) - 1
-        and texts.count(_SEPARATOR) == len(rows) * len(columns)
-    ):
-        return [_digest(text) for text in texts.encode().split(b"\n")]
-    return [fingerprint(row) for row in rows]
+    rows = len(columns[0])
+    texts = "\n".join(map(_SEPARATOR.join, zip(repeat("", rows), *columns, strict=True)))
+    if texts.isascii() and texts.count("\n") == rows - 1 and texts.count(_SEPARATOR) == rows * len(columns):
+        digest = hashlib.blake2b
+        return [digest(text, digest_size=16).hexdigest() for text in texts.encode().split(b"\n")]
+    return [fingerprint(row) for row in zip(*columns, strict=True)]
 
 
 def _digest(data: bytes) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from typing import Any, cast
 
@@ -13,6 +14,9 @@ __all__ = ["copy_in", "to_text"]
 _NULL = "\x01"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", _NULL: "\\x01"})
 _ROWS_AT_A_TIME = 1000
+
+# For columns whose values are all of one of these types.
+_QUICK: dict[type, Callable[[Any], str]] = {datetime: datetime.isoformat, int: str, float: str, uuid.UUID: str}
 
 
 def to_text(value: object) -> str | None:
@@ -56,8 +60,10 @@ def _portion(columns: Sequence[Sequence[Any]]) -> str:
     nulls = 0
     texts: list[Sequence[str]] = []
     for column in columns:
-        if set(map(type, column)) != {str}:
-            values = [to_text(value) for value in column]
+        types = set(map(type, column))
+        if types != {str}:
+            convert = _QUICK.get(types.pop(), to_text) if len(types) == 1 else to_text
+            values = list(map(convert, column))
             nulls += values.count(None)
             column = [_NULL if value is None else value for value in values]
         texts.append(column)
