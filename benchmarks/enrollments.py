@@ -156,8 +156,8 @@ def _by_time(records: Sequence[Enrollment]) -> Sequence[str]:
 
 #: How the records' versions are told: by their content, or by upstream's own marker.
 VERSIONS: Mapping[str, VersionOf] = {
-    "fingerprint": _by_fields,
     "updated_at": _by_time,
+    "fingerprint": _by_fields,
 }
 
 
@@ -166,7 +166,7 @@ class EnrollmentSource:
     """Every enrollment, page by page; `parameters` go with each request."""
 
     sender: Sender
-    version_of: VersionOf = _by_fields
+    version_of: VersionOf = _by_time
     in_flight: int = 8
     in_pages: bool = True
     parameters: Mapping[str, str] | None = None
@@ -290,7 +290,7 @@ def main() -> None:
     """Sync once, into BENCH_DATABASE_URL, and print one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.enrollments", description=__doc__)
     parser.add_argument("base_url", help="http://127.0.0.1:PORT/ROWS/base, or …/chg")
-    parser.add_argument("--version-by", choices=VERSIONS, default="fingerprint")
+    parser.add_argument("--version-by", choices=VERSIONS, default="updated_at")
     parser.add_argument("--in-flight", type=int, default=8, help="requests at a time")
     parser.add_argument("--decode-every-page", action="store_true", help="give records, not pages")
     parser.add_argument("--delay", type=int, default=0, help="milliseconds that the server waits with each page")

@@ -284,18 +284,18 @@ def consistent(workshop: Workshop) -> None:
 
 
 @given(histories, st.integers(1, 12))
-@settings(max_examples=850)
+@settings(max_examples=900)
 def test_any_history_ends_as_the_model_says_in_memory(history: list[Step], batch_size: int) -> None:
     replay(in_memory(), history, batch_size)
 
 
 @given(history=histories, batch_size=st.integers(1, 12))
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_any_history_ends_as_the_model_says_in_postgresql(
-    session: Session, query: Callable[..., list[Any]], history: list[Step], batch_size: int
+    session: Session, quick_query: Callable[..., list[Any]], history: list[Step], batch_size: int
 ) -> None:
-    query("TRUNCATE wtl.courses, sync.external_refs, sync.rejects, sync.streams CASCADE")
-    replay(in_postgres(session, query), history, batch_size)
+    quick_query("TRUNCATE wtl.courses, sync.external_refs, sync.rejects, sync.streams CASCADE")
+    replay(in_postgres(session, quick_query), history, batch_size)
 
 
 def test_a_record_without_a_version_is_compared_by_its_row(workshop: Workshop) -> None:
