@@ -166,7 +166,7 @@ class EnrollmentSource:
     """Every enrollment, page by page; `parameters` go with each request."""
 
     sender: Sender
-    version_of: VersionOf = _by_time
+    version_of: VersionOf = _by_fields
     in_flight: int = 8
     in_pages: bool = True
     parameters: Mapping[str, str] | None = None
