@@ -8,6 +8,7 @@ SyncError
 │   ├── AccessRefused         · a person must look at the credentials or the licence
 │   ├── CheckpointExpired     · the upstream no longer knows the checkpoint: everything is read again
 │   └── UnexpectedAnswer      · the upstream does not keep its contract
+│       └── NotFound          · it does not know what it was asked for
 ├── MappingError              one record breaks a business rule
 ├── TargetError               one record the target cannot hold
 ├── StateError                one record's binding contradicts itself
@@ -32,6 +33,7 @@ __all__ = [
     "DatabaseUnavailable",
     "GuardTripped",
     "MappingError",
+    "NotFound",
     "OriginChanged",
     "RateLimited",
     "SchemaError",
@@ -96,6 +98,10 @@ class UnexpectedAnswer(SourceError):
     """The upstream answered something its contract does not allow."""
 
     ends_run = True
+
+
+class NotFound(UnexpectedAnswer):
+    """The upstream has no such endpoint, or no such record."""
 
 
 class CheckpointExpired(SourceError):

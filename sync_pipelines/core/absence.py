@@ -88,7 +88,7 @@ class Absence:
             return
         said = "the upstream gave no record at all" if empty else f"the limit is {job.max_vanish_ratio:.0%}"
         raise GuardTripped(
-            f"{job.stream}: {missing} of {living} rows are missing upstream, and {said}: none was marked as "
+            f"{job.name}: {missing} of {living} rows are missing upstream, and {said}: none was marked as "
             "vanished. Look at the upstream; if they are really gone, approve it for one run with "
             "--allow-mass-vanish"
         )

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sync_pipelines.core.plan import stored_version
+from sync_pipelines.core.plan import version_prefix
 from sync_pipelines.core.ports import BulkMapper, BulkTarget, LoadingStore, LoadingTarget
 from sync_pipelines.core.records import Projections, Records
 from sync_pipelines.core.transactions import in_transaction
@@ -93,7 +93,7 @@ class FirstLoad:
         self._writer.shutdown()
 
     def _mapped(self, waiting: Sequence[Records[Any]], token: str | None) -> partial[None]:
-        mapper, prefix = self._job.mapper, stored_version(self._job.mapper, "") or ""
+        mapper, prefix = self._job.mapper, version_prefix(self._job.mapper)
         assert isinstance(mapper, BulkMapper)
         keys = list(chain.from_iterable(records.keys for records in waiting))
         data = list(chain.from_iterable(records.data for records in waiting))
@@ -118,4 +118,4 @@ class FirstLoad:
         assert isinstance(store, LoadingStore)
         store.load_bindings(system, keys, target.load_rows(rows), versions)
         if token is not None:
-            self._job.store.save_checkpoint(self._job.stream, token)
+            self._job.store.save_checkpoint(self._job.name, token)

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from sync_pipelines.core.logger import SilentLogger
-from sync_pipelines.core.ports import BulkTarget, Mapper, Metered, Source, StateStore, SyncLogger, Target
+from sync_pipelines.core.ports import (
+    BulkTarget,
+    Informed,
+    Mapper,
+    Metered,
+    Source,
+    StateStore,
+    SyncLogger,
+    Target,
+)
 from sync_pipelines.core.report import SyncReport, Tally
 from sync_pipelines.core.run import Run
 from sync_pipelines.errors import DatabaseUnavailable, SyncError
@@ -24,8 +33,10 @@ D = TypeVar("D")
 class SyncJob(Generic[D]):
     """One stream, from its source to its target.
 
-    `stream` names it for people ("wtl/courses"). `batch_size` is the number of records per transaction.
-    `plan` reads everything and writes nothing. `full` ignores the checkpoint and reads from the beginning.
+    `stream` names it for people ("wtl/courses"); `partition` is the part of it that `source` reads, where it reads
+    a part: what is remembered of a run is remembered by both. `batch_size` is the number of records per
+    transaction. `plan` reads everything and writes nothing. `full` ignores the checkpoint and reads from the
+    beginning.
 
     A complete snapshot that lacks more than `max_vanish_ratio` of the stream's rows and more than 20, or that is
     empty where it was not and `may_be_empty` does not say that this is normal, raises GuardTripped and marks
@@ -46,6 +57,11 @@ class SyncJob(Generic[D]):
     max_vanish_ratio: float = 0.10
     may_be_empty: bool = False
 
+    @property
+    def name(self) -> str:
+        """What the store remembers the job by: its stream, and its partition where it has one."""
+        return self.stream if self.partition is None else f"{self.stream}/{self.partition}"
+
     def run(self) -> SyncReport:
         """Read everything and write what differs.
 
@@ -54,7 +70,7 @@ class SyncJob(Generic[D]):
         """
         tally = Tally(self.stream, self.partition)
         try:
-            with _few_collections(), nullcontext() if self.plan else self.store.exclusive(self.stream):
+            with _few_collections(), nullcontext() if self.plan else self.store.exclusive(self.name):
                 self._run(tally)
         except SyncError as error:
             tally.ended_by = str(error)
@@ -66,22 +82,23 @@ class SyncJob(Generic[D]):
         if self.plan:
             Run(self, tally).to_the_end()
             return
-        self.store.run_started(self.stream)
+        self.store.run_started(self.name)
         try:
             Run(self, tally).to_the_end()
         except DatabaseUnavailable:
             raise
         except SyncError as error:
             tally.ended_by = str(error)
-            self.store.run_ended(self.stream, self.report(tally))
+            self.store.run_ended(self.name, self.report(tally))
             raise
-        self.store.run_ended(self.stream, self.report(tally))
+        self.store.run_ended(self.name, self.report(tally))
 
     def report(self, tally: Tally) -> SyncReport:
-        """The counters so far, with what the source spent on the network."""
-        if isinstance(self.source, Metered):
-            return tally.report(requests=self.source.requests, retries=self.source.retries)
-        return tally.report()
+        """The counters so far, with what the source spent on the network and learnt there."""
+        source = self.source
+        requests, retries = (source.requests, source.retries) if isinstance(source, Metered) else (0, 0)
+        facts = source.facts if isinstance(source, Informed) else None
+        return tally.report(requests=requests, retries=retries, facts=facts)
 
 
 _collections = threading.Lock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from sync_pipelines.core.ports import BulkTarget, StateStore
 from sync_pipelines.core.records import Binding, ExternalKey
@@ -16,9 +17,11 @@ __all__ = ["Known", "KnownSystem"]
 
 
 class KnownSystem:
-    """One system's part. `versions` are hashes of (key, stored version), the others of keys.
+    """One system's part: hashes of (key, stored version), and of keys.
 
-    `taken` were read and are well-formed, `refused` were read and are not; `rejects` are open from before.
+    `versions` are written, to a row that is alive and not marked vanished; those `not_written` were read and
+    refused. Of the keys, `taken` were read and are well-formed, `refused` were read and are not; `rejects` are
+    open from before.
     `confirmed` counts keys read that have a binding which is not vanished, unless `miscounted`; `added` are those
     of them that had none before this run.
     """
@@ -36,6 +39,7 @@ class KnownSystem:
         """Nothing is read yet, in this reading."""
         self.taken: set[int] = set()
         self.refused: set[int] = set()
+        self.not_written: set[int] = set()
         self.confirmed = 0
         self.miscounted = False
         self.never_bound = False
@@ -50,10 +54,12 @@ class KnownSystem:
     def load(self, target: BulkTarget) -> None:
         """Learn every version that is written, before anything of the system is settled."""
         self.loaded = True
-        self.never_bound = next(self._store.iter_bindings(self.system), None) is None
-        if not self.never_bound:
-            for rows in self._store.iter_versions(self.system, target):
-                self.versions.update(map(hash, rows))
+        any_written = False
+        for rows in self._store.iter_versions(self.system, target):
+            any_written = any_written or bool(rows)
+            self.versions.update(map(hash, rows))
+        # A binding may be of a record that vanished, or of a row that is gone.
+        self.never_bound = not any_written and next(self._store.iter_bindings(self.system), None) is None
 
     def takes_all(self, keys: Sequence[str]) -> bool:
         """Note that these keys were read; False, and nothing noted, where one was before, or comes twice."""
@@ -88,8 +94,9 @@ class KnownSystem:
         return marker in self.taken or marker in self.refused
 
     def holds(self, key: str, version: str | None) -> bool:
-        """Whether just this version is written, to a row that is alive and not marked vanished."""
-        return version is not None and hash((key, version)) in self.versions
+        """Whether there is nothing left to do for just this version of the key's record."""
+        marker = hash((key, version))
+        return version is not None and (marker in self.versions or marker in self.not_written)
 
 
 class Known:
@@ -139,7 +146,7 @@ class Known:
         *,
         before: Mapping[ExternalKey, Binding],
         bound: Collection[ExternalKey],
-        refused: Collection[ExternalKey],
+        refused: AbstractSet[ExternalKey],
     ) -> None:
         """Note what became of a batch.
 
@@ -148,9 +155,9 @@ class Known:
         for key, binding in before.items():
             if key in versions:
                 self.of(key.system).versions.discard(hash((key.key, binding.version)))
-        written = {name: system.versions for name, system in self._systems.items()}
-        for (system, key), version in versions.items():
-            written[system].add(hash((key, version)))
+        for key, version in versions.items():
+            known = self._systems[key.system]
+            (known.not_written if key in refused else known.versions).add(hash((key.key, version)))
         living = {key for key, binding in before.items() if binding.remote_deleted_at is None}
         for system, count in Counter(key.system for key in bound).items():
             self.of(system).confirmed += count

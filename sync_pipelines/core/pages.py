@@ -63,7 +63,7 @@ class Pages:
     def read(self, digest: str, records: Sequence[Records[Any]]) -> None:
         """Note what a page held that was read."""
         systems = {r.system for r in records}
-        if len(systems) != 1 or digest in self._read:
+        if len(systems) != 1 or self._prefix + digest in self._read:
             self.forget()
             return
         self._read[self._prefix + digest] = systems.pop(), sum(len(r.keys) for r in records)

@@ -10,7 +10,7 @@ from sync_pipelines.core.ports import Mapper
 from sync_pipelines.core.records import Binding, Change, ExternalKey, Payload, Projection, Reject, Stage
 from sync_pipelines.errors import SyncError
 
-__all__ = ["BatchPlan", "plan_batch", "stored_version"]
+__all__ = ["BatchPlan", "plan_batch", "version_prefix"]
 
 D = TypeVar("D")
 
@@ -30,9 +30,9 @@ class BatchPlan:
         self.refused.append((Reject(key, stage, str(error), data), error))
 
 
-def stored_version(mapper: Mapper[Any], version: str | None) -> str | None:
-    """A version as it is kept: with the mapper's, so that a new mapping looks at everything again."""
-    return None if version is None else f"{getattr(mapper, 'version', '1')}:{version}"
+def version_prefix(mapper: Mapper[Any]) -> str:
+    """What a version or token begins with as it is kept: the mapper's, so that a new one looks at all again."""
+    return f"{getattr(mapper, 'version', '1')}:"
 
 
 def plan_batch(
@@ -50,7 +50,7 @@ def plan_batch(
     A record is left alone when its version equals its binding's, its row is among the `living` ids, and it is
     not marked vanished. A binding whose row is gone counts as none, so that the record gets a row again.
     """
-    prefix, binding = stored_version(mapper, "") or "", None
+    prefix, binding = version_prefix(mapper), None
     for key, payload in records.items():
         stage = Stage.STATE
         try:

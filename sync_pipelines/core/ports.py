@@ -22,13 +22,14 @@ from sync_pipelines.core.records import (
     Stage,
     Written,
 )
-from sync_pipelines.core.report import SyncReport
+from sync_pipelines.core.report import Fact, SyncReport
 from sync_pipelines.errors import SyncError, TargetError
 
 __all__ = [
     "BulkMapper",
     "BulkTarget",
     "Deleting",
+    "Informed",
     "LoadingStore",
     "LoadingTarget",
     "Mapper",
@@ -74,6 +75,16 @@ class Metered(Protocol):
     @property
     def retries(self) -> int:
         """How many of them were repetitions."""
+        ...
+
+
+@runtime_checkable
+class Informed(Protocol):
+    """A source that learns something of its upstream on the way."""
+
+    @property
+    def facts(self) -> Mapping[str, Fact]:
+        """What it knows so far ("requests left today": 120): no personal data; shown in the report."""
         ...
 
 
@@ -170,7 +181,10 @@ class LoadingTarget(Protocol):
 
 
 class StateStore(Protocol):
-    """Remembers bindings, checkpoints, rejects and runs, in the same transaction as the rows where it can."""
+    """Remembers bindings, checkpoints, rejects and runs, in the same transaction as the rows where it can.
+
+    What is called a `stream` here is a `SyncJob.name`: two partitions of a stream are two streams to the store.
+    """
 
     def exclusive(self, stream: str) -> AbstractContextManager[None]:
         """Keep every other run of this stream out meanwhile. Raises StreamBusy, naming the holder."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from sync_pipelines.core.records import Difference
 
-__all__ = ["SyncReport", "Tally"]
+__all__ = ["Fact", "SyncReport", "Tally"]
 
 _KEPT_ERRORS = 20
 _KEPT_DIFFERENCES = 20
+
+#: Something that a source learnt of its upstream.
+Fact: TypeAlias = str | int | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class SyncReport:
     `duration_ms` is wall time. `complete` is true when the read provably held everything there is.
     `errors` are sentences without personal data: the first refused records, and last what ended the run or
     kept it from being complete. `differences` are what a plan would change, the first of them; they hold the
-    records' values, and are not among what `to_dict` gives.
+    records' values, and are not among what `to_dict` gives. `facts` are what the source learnt of its upstream
+    on the way, without personal data.
     """
 
     stream: str
@@ -39,11 +44,13 @@ class SyncReport:
     duration_ms: int = 0
     errors: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
+    facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
 
     def to_dict(self) -> dict[str, Any]:
-        """The counters as JSON-ready data; the keys are the field names."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "differences"}
-        return {**values, "errors": list(self.errors)}
+        """The counters as JSON-ready data; the keys are the field names, "facts" only where there are any."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("facts", "differences")}
+        facts = {"facts": dict(self.facts)} if self.facts else {}
+        return {**values, "errors": list(self.errors), **facts}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SyncReport:
@@ -85,7 +92,9 @@ class Tally:
         if len(self._differences) < _KEPT_DIFFERENCES:
             self._differences.append(difference)
 
-    def report(self, *, requests: int = 0, retries: int = 0) -> SyncReport:
+    def report(
+        self, *, requests: int = 0, retries: int = 0, facts: Mapping[str, Fact] | None = None
+    ) -> SyncReport:
         """The counters as they stand now."""
         more = (f"… and {self._more_errors} more",) if self._more_errors else ()
         ended = (_writable(self.ended_by),) if self.ended_by else ()
@@ -105,9 +114,14 @@ class Tally:
             duration_ms=round((time.monotonic() - self._started) * 1000),
             errors=(*self._errors, *more, *ended),
             differences=tuple(self._differences),
+            facts={_writable(name): _fact(value) for name, value in (facts or {}).items()},
         )
 
 
+def _fact(value: Fact) -> Fact:
+    return _writable(value) if isinstance(value, str) else value
+
+
 def _writable(sentence: str) -> str:
-    """A sentence that any log and database can hold: it may name a key, and a key may hold anything."""
+    """A sentence that any log and database can hold: it may quote the upstream, which may say anything."""
     return sentence.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

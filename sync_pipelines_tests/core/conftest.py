@@ -5,6 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from sync_pipelines.postgres.engine import Database, Session
+from sync_pipelines_tests.conftest import plain_rows
 from sync_pipelines_tests.core.workshop import Workshop, in_memory, in_postgres
 
 
@@ -23,12 +24,4 @@ def workshop(request: pytest.FixtureRequest) -> Iterator[Workshop]:
 def quick_query(database: Database) -> Iterator[Callable[..., list[Any]]]:
     """As `query`, on one connection that stays open: for tests that ask thousands of times."""
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-
-        def run(statement: str, **parameters: Any) -> list[Any]:
-            result = connection.execute(sa.text(statement), parameters)
-            if not result.returns_rows:
-                return []
-            rows = [tuple(row) for row in result]
-            return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
-
-        yield run
+        yield lambda statement, **parameters: plain_rows(connection.execute(sa.text(statement), parameters))

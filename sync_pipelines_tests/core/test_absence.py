@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from sync_pipelines.core import Binding, Coverage, ExternalKey, Projection, TargetError, Unreadable
+from sync_pipelines.core import (
+    Binding,
+    Coverage,
+    ExternalKey,
+    Projection,
+    Records,
+    TargetError,
+    Unreadable,
+    fingerprint,
+)
 from sync_pipelines.errors import GuardTripped, SourceUnavailable
 from sync_pipelines_tests.core.workshop import SYSTEM, Workshop, counts, in_memory, key, record
 
@@ -303,3 +312,14 @@ def test_a_vanished_row_that_cannot_be_marked_stays_bound_and_is_tried_again() -
     assert workshop.bound() == {"1": False, "2": False}
     target.broken = False
     assert counts(workshop.snapshot(TWO[:1], target=target)) == {"skipped": 1, "deleted": 1}
+
+
+def test_new_rows_of_one_system_do_not_make_a_loss_in_another_look_small() -> None:
+    def columns(system: str, *ids: str) -> Records[str]:
+        return Records(system, ids, [fingerprint(i) for i in ids], [f"Kurs {i}" for i in ids])
+
+    workshop, ids, other = in_memory(), [str(i) for i in range(240)], "wtl:old course"
+    both = Coverage.snapshot(other, SYSTEM)
+    workshop.sync([columns(SYSTEM, *ids)], both)
+    with pytest.raises(GuardTripped, match="25 of 240"):
+        workshop.sync([columns(other, *(f"n{i}" for i in range(1000))), columns(SYSTEM, *ids[25:])], both)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sync_pipelines.core import (
+    Coverage,
     ExternalKey,
     Mark,
     Records,
@@ -99,11 +100,14 @@ def test_loaded_rows_and_their_bindings_stand_or_fall_together(workshop: Worksho
     assert counts(load(workshop, titled(*"123"))) == {"created": 3}
 
 
-def test_a_load_saves_the_mark_that_it_covers_and_no_later_one(workshop: Workshop) -> None:
+@pytest.mark.parametrize(("partition", "name"), [(None, STREAM), ("2026", f"{STREAM}/2026")])
+def test_a_load_saves_the_mark_that_it_covers_and_no_later_one(
+    workshop: Workshop, partition: str | None, name: str
+) -> None:
     items = [*titled("1", "2"), Mark("2"), *titled("3", "4"), Mark("4"), *titled("5", "6"), Mark("6")]
     with pytest.raises(Death):
-        load(workshop, items, logger=DiesAt(4))
-    assert workshop.store.get_checkpoint(STREAM) == "1:2"
+        load(workshop, items, logger=DiesAt(4), partition=partition)
+    assert workshop.store.get_checkpoint(name) == "1:2"
     assert workshop.titles().keys() == set("1234")
 
 
@@ -174,3 +178,70 @@ def test_the_logger_hears_of_every_loaded_record(workshop: Workshop) -> None:
 
     load(workshop, [*titled("1", "2", "3"), record("4", "forbidden")], logger=Listening())
     assert sorted(heard) == ["1", "2", "3", "mapping 4"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+@pytest.mark.parametrize("bad", [None, "forbidden", "clashing", "x" * 501])
+def test_a_first_load_in_columns_comes_to_the_same_as_one_by_one(
+    workshop: Workshop, batch_size: int, bad: str | None
+) -> None:
+    titles = [bad if bad and i % 6 == 5 else f"Kurs {i}" for i in range(20)]
+    columns = [
+        Records(SYSTEM, [str(i)], [fingerprint(titles[i])], [titles[i]]) if i % 2 else record(str(i), titles[i])
+        for i in range(20)
+    ]
+    refused = titles.count(bad or "")
+    for expected in ({"created": 20 - refused}, {"skipped": 20 - refused}):
+        if refused:
+            expected["failed"] = refused
+        report = workshop.snapshot(columns, mapper=BulkTitleMapper(), batch_size=batch_size)
+        assert counts(report) == expected
+    assert len(workshop.titles()) == 20 - refused
+    assert len(workshop.rejects()) == refused
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_a_stream_of_several_systems_is_loaded_system_by_system(workshop: Workshop, batch_size: int) -> None:
+    items = [
+        Records(f"{name}:course", [f"{name} {i}"], [fingerprint(f"Kurs {i}")], [f"Kurs {i}"])
+        for i in range(6)
+        for name in ("one", "two")
+    ]
+    coverage = Coverage.snapshot("one:course", "two:course")
+    for expected in ({"created": 12}, {"skipped": 12}):
+        report = workshop.sync(items, coverage, mapper=BulkTitleMapper(), batch_size=batch_size)
+        assert counts(report) == expected
+    rest = [item for item in items if item.keys != ["two 5"]]
+    report = workshop.sync(rest, coverage, mapper=BulkTitleMapper(), batch_size=batch_size)
+    assert counts(report) == {"skipped": 11, "deleted": 1}
+
+
+def test_a_first_load_that_is_interrupted_leaves_the_store_to_nobody_else(workshop: Workshop) -> None:
+    """The batch under way is written or not, but the run does not end before that is over."""
+    items = [Records(SYSTEM, [str(i)], ["1"], [f"Kurs {i}"]) for i in range(10)]
+    with pytest.raises(KeyboardInterrupt):
+        workshop.sync([*items, KeyboardInterrupt()], mapper=BulkTitleMapper(), batch_size=2)
+    assert workshop.titles().keys() == workshop.bound().keys()
+    counted = counts(workshop.snapshot(items, mapper=BulkTitleMapper(), batch_size=2))
+    assert sum(counted.values()) == 10
+    assert len(workshop.titles()) == 10
+
+
+@pytest.mark.parametrize("bad", [("2", "a\ud800b"), ("a\ud800b", "B")])
+def test_half_a_character_in_a_first_load_fails_alone(workshop: Workshop, bad: tuple[str, str]) -> None:
+    items = [record("1", "A"), record(*bad), record("3", "C")]
+    assert workshop.snapshot(items, mapper=BulkTitleMapper(), batch_size=1).created >= 2
+
+
+@pytest.mark.parametrize("dies_at", range(1, 5))
+@pytest.mark.parametrize("refused", ["forbidden", "clashing", "x" * 501])
+def test_a_mark_waits_for_all_of_a_load_that_was_refused_and_goes_batch_by_batch(
+    workshop: Workshop, refused: str, dies_at: int
+) -> None:
+    titles = ["A", "B", refused, "D", "E"]
+    columns = Records(SYSTEM, list("12345"), [fingerprint(title) for title in titles], titles)
+    with pytest.raises(Death):
+        load(workshop, [columns, Mark("5")], logger=DiesAt(dies_at))
+    if workshop.store.get_checkpoint(STREAM) is not None:
+        assert workshop.titles().keys() == set("1245")
+        assert list(workshop.rejects()) == ["3"]

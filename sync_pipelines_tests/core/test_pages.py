@@ -17,7 +17,7 @@ from sync_pipelines.core import (
     fingerprint,
 )
 from sync_pipelines.errors import GuardTripped
-from sync_pipelines_tests.core.workshop import SYSTEM, TitleMapper, Workshop, counts, key, record
+from sync_pipelines_tests.core.workshop import STREAM, SYSTEM, TitleMapper, Workshop, counts, key, record
 
 Rows = Sequence[tuple[str, str]]
 
@@ -118,6 +118,13 @@ def test_nothing_is_believed_by_a_new_mapper_a_full_read_or_a_plan(
     assert synced(workshop, FOUR, **options)[1].decoded == ["1", "2", "3", "4"]
 
 
+def test_a_partition_remembers_its_own_pages(workshop: Workshop) -> None:
+    synced(workshop, FOUR, partition="2026")
+    assert not workshop.store.remembered_pages(STREAM)
+    assert len(workshop.store.remembered_pages(f"{STREAM}/2026")) == 2
+    assert synced(workshop, FOUR, partition="2026")[1].decoded == []
+
+
 def test_a_logger_that_wants_to_hear_of_every_record_does(workshop: Workshop) -> None:
     heard: list[str] = []
 
@@ -153,6 +160,17 @@ def test_a_read_in_which_a_key_came_twice_is_read_again(workshop: Workshop) -> N
     for expected in ({"created": 4, "skipped": 1}, {"skipped": 5}):
         counted, source = synced(workshop, twice)
         assert (counted, len(source.decoded)) == (expected, 5)
+
+
+def test_a_digest_that_two_pages_have_is_believed_of_neither(workshop: Workshop) -> None:
+    class Careless(Paged):
+        def page(self, rows: Rows) -> Page[str]:
+            return Page("the number of the page was left out", super().page(rows).read)
+
+    for expected in ({"created": 4}, {"skipped": 4}, {"skipped": 4}):
+        source = Careless(FOUR)
+        assert counts(workshop.sync([], source=source)) == expected
+        assert source.decoded == ["1", "2", "3", "4"]
 
 
 def test_a_read_that_was_not_all_in_pages_is_read_again(workshop: Workshop) -> None:

@@ -389,6 +389,25 @@ def test_14_what_a_read_gave_before_its_cursor_expired_does_not_stand_in_the_way
     assert workshop.rejects() == {}
 
 
+@pytest.mark.parametrize("batch_size", [1, 100])
+@pytest.mark.parametrize("bad", ["malformed", "forbidden", "clashing"])
+def test_14_what_was_refused_before_its_cursor_expired_is_not_taken_for_written(
+    workshop: Workshop, batch_size: int, bad: str
+) -> None:
+    class Expiring(ListSource):
+        def fetch(self, since: str | None) -> Generator[Any, None, Coverage]:
+            yield record("1", bad)
+            if since is not None:
+                raise CheckpointExpired("the cursor is too old")
+            yield record("2", "B")
+            return Coverage.snapshot(SYSTEM)
+
+    workshop.sync([record("2", "B"), Mark("2")])
+    report = workshop.sync([], source=Expiring([]), batch_size=batch_size)
+    assert counts(report) == {"skipped": 1, "failed": 2}
+    assert list(workshop.rejects()) == ["1"]
+
+
 def test_14_a_cursor_that_is_refused_from_the_beginning_is_an_error(workshop: Workshop) -> None:
     class Hopeless(ListSource):
         def fetch(self, since: str | None) -> Generator[Any, None, Coverage]:

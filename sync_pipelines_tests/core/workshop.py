@@ -85,7 +85,7 @@ class BulkTitleMapper(TitleMapper):
 
 @dataclass
 class Workshop:
-    """A target and a store, and a look at what they hold.
+    """A target and a store, and a look at what they hold; `completed` are the names of jobs that ever were.
 
     The target refuses titles longer than 500 characters when asked, and "clashing" when it is written to.
     """
@@ -96,6 +96,7 @@ class Workshop:
     vanished: Callable[[], set[str]]
     bound: Callable[[], dict[str, bool]]
     rejects: Callable[[], dict[str, str]]
+    completed: Callable[[], set[str]]
     forget_row: Callable[[str], object]
 
     def sync(self, items: Sequence[Any], coverage: Coverage | None = None, **options: Any) -> SyncReport:
@@ -151,6 +152,7 @@ def in_memory() -> Workshop:
         vanished,
         lambda: {k.key: b.remote_deleted_at is not None for k, b in store.bindings.items()},
         lambda: {k.key: r.error for k, r in store.rejects.items()},
+        lambda: set(store.last_complete_at),
         forget,
     )
 
@@ -167,6 +169,7 @@ def in_postgres(session: Session, query: Callable[..., list[Any]]) -> Workshop:
         lambda: set(query("SELECT wtl_course_id FROM wtl.courses WHERE remote_deleted_at IS NOT NULL")),
         lambda: dict(query("SELECT external_id, remote_deleted_at IS NOT NULL FROM sync.external_refs")),
         lambda: dict(query("SELECT external_id, error FROM sync.rejects WHERE resolved_at IS NULL")),
+        lambda: set(query("SELECT stream FROM sync.streams WHERE last_complete_at IS NOT NULL")),
         lambda external_id: query("DELETE FROM wtl.courses WHERE wtl_course_id = :id", id=external_id),
     )
 
