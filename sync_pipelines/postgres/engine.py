@@ -28,6 +28,13 @@ _OLDEST = 14
 # SQLSTATE classes whose message names objects, rights and resources; the others' may quote a row.
 _ABOUT_THE_SERVER = {"08", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
 _URL_HINT = "check SYNC_DATABASE_URL"
+# Compiling costs more than it saves here, and the sorts of a batch should not go to disk. Where somebody has set
+# more memory than this, it is theirs to say.
+_SESSION_SETTINGS = """
+SET jit = off;
+SELECT set_config('work_mem', '64MB', false)
+WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')
+"""
 
 # What PostgreSQL says of a row that it will not hold, a trigger's objection included. All else concerns the run.
 _ROW_ERRORS = (errors.DataError, errors.IntegrityError, errors.RaiseException, errors.ProgramLimitExceeded)
@@ -141,8 +148,7 @@ class Database:
                 raise SchemaError(f"PostgreSQL {major} at {self} is too old: {_OLDEST} or later is needed")
             session = Session(connection, self.schemas)
             with session.cursor() as cursor:
-                # Compiling costs more than it saves here, and the sorts of a batch should not go to disk.
-                cursor.execute("SET jit = off; SET work_mem = '64MB'")
+                cursor.execute(_SESSION_SETTINGS)
             yield session
 
 

@@ -42,10 +42,13 @@ class StoredReject:
 def list_rejects(
     session: Session, systems: Sequence[str] | None = None, *, resolved: bool = False, limit: int = 50
 ) -> tuple[list[StoredReject], int]:
-    """The newest open rejects of these systems, or of all, and how many there are; `resolved` ones on demand."""
-    where = [] if resolved else [_t.resolved_at.is_(None)]
+    """The newest open rejects of these systems, or of all, and how many there are; `resolved` ones on demand.
+
+    {} in a system stands for anything.
+    """
+    where: list[sa.ColumnElement[bool]] = [] if resolved else [_t.resolved_at.is_(None)]
     if systems is not None:
-        where.append(_SYSTEM.in_(systems))
+        where.append(_among(systems))
     query = sa.select(*_WITHOUT_PAYLOAD, _SYSTEM.label("whole_system")).where(*where)
     with session.transaction() as connection:
         total = connection.scalar(sa.select(sa.func.count()).select_from(rejects).where(*where)) or 0
@@ -60,7 +63,7 @@ def find_rejects(session: Session, id_or_key: str, systems: Sequence[str] | None
         named.append(_t.id == int(id_or_key))
     query = sa.select(rejects, _SYSTEM.label("whole_system")).where(sa.or_(*named))
     if systems is not None:
-        query = query.where(_SYSTEM.in_(systems))
+        query = query.where(_among(systems))
     query = query.order_by(_t.resolved_at.is_not(None), _t.id).limit(_FOUND_AT_MOST)
     with session.transaction() as connection:
         return [_stored(row) for row in connection.execute(query)]
@@ -84,6 +87,11 @@ def server_time(session: Session) -> datetime:
     """The server's clock."""
     with session.transaction() as connection:
         return connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+
+
+def _among(systems: Sequence[str]) -> sa.ColumnElement[bool]:
+    literal = (system.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") for system in systems)
+    return sa.or_(sa.false(), *(_SYSTEM.like(text.replace("{}", "%"), escape="\\") for text in literal))
 
 
 def _stored(row: sa.Row[Any]) -> StoredReject:

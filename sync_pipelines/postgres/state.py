@@ -1,4 +1,4 @@
-"""The core's state store on the schema `sync`: bindings, checkpoints, rejects, runs, and one lock a stream."""
+"""The core's state store on the schema `sync`: bindings, checkpoints, rejects and runs."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import json
 import logging
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
 from sync_pipelines.core import Binding, BulkTarget, ExternalKey, Reject, StateError, SyncReport, TargetError
-from sync_pipelines.core.fingerprint import canonical_json
-from sync_pipelines.errors import DatabaseUnavailable, OriginChanged, StreamBusy
+from sync_pipelines.errors import OriginChanged
 from sync_pipelines.postgres.copying import copy_in
 from sync_pipelines.postgres.engine import Session
+from sync_pipelines.postgres.lock import stream_lock
+from sync_pipelines.postgres.storable import key_of, storable, stored_key, stored_keys, stored_versions, whole_json
 from sync_pipelines.postgres.target import LONGEST_KEY, PostgresTarget
 
 __all__ = ["PostgresStateStore"]
 
 _BINDING = "r.external_id, r.internal_id::text, r.version, r.remote_deleted_at"
+_LIVING = "WHERE r.system = %s AND r.type = %s AND r.remote_deleted_at IS NULL"
 _ROWS_AT_A_TIME = 20_000
-_ESCAPED = "\x1b"
 
 _log = logging.getLogger(__name__)
 
@@ -40,48 +40,8 @@ class PostgresStateStore:
         self._rejects = session.table("sync.rejects")
         self._generation = session.table("sync.bindings_generation")
 
-    @contextmanager
-    def exclusive(self, stream: str) -> Generator[None, None, None]:
-        """Hold the stream's advisory lock. It belongs to the connection: a killed run lets go of it at once."""
-        name = {"name": f"sync-pipelines {self._session.schemas.get('sync')} {stream}"}
-        if not self._session.try_lock(name["name"]):
-            _log.info("%s: waiting for another run of this stream", stream)
-            self._wait_for_lock(stream, name)
-        try:
-            yield
-        finally:
-            # A connection that is lost has lost the lock with it.
-            with suppress(DatabaseUnavailable), self._session.transaction() as connection:
-                connection.execute(sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), name)
-
-    def _wait_for_lock(self, stream: str, name: dict[str, str]) -> None:
-        milliseconds = int(self._lock_timeout.total_seconds() * 1000)
-        connection = self._session.connection
-        try:
-            with connection.begin():
-                connection.execute(
-                    sa.text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": str(milliseconds)}
-                )
-                connection.execute(sa.text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), name)
-        except exc.OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != "55P03":
-                raise DatabaseUnavailable("the database stopped answering while waiting for a lock") from error
-            raise StreamBusy(
-                f"{stream} is still being synced by {self._holder(name)} "
-                f"after {milliseconds / 1000:g} s of waiting: let that run end, or end it"
-            ) from error
-
-    def _holder(self, name: dict[str, str]) -> str:
-        query = sa.text(
-            "SELECT a.pid, a.application_name, to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ') AS since "
-            "FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
-            "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
-            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-            "AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(:name, 0)"
-        )
-        with self._session.transaction() as connection:
-            row = connection.execute(query, name).first()
-        return f"{row.application_name} (server process {row.pid}, since {row.since})" if row else "another run"
+    def exclusive(self, stream: str) -> AbstractContextManager[None]:
+        return stream_lock(self._session, stream, self._lock_timeout)
 
     @contextmanager
     def transaction(self) -> Generator[None, None, None]:
@@ -109,26 +69,27 @@ class PostgresStateStore:
             yield from (_binding(system, row) for row in rows)
 
     def iter_versions(self, system: str, target: BulkTarget) -> Iterator[Sequence[tuple[str, str | None]]]:
-        where = "WHERE r.system = %s AND r.type = %s AND r.remote_deleted_at IS NULL"
         if isinstance(target, PostgresTarget):
             # Rows are hardly ever gone, and to ask whether any is costs half of asking each.
-            alive = "" if self.all_alive(system, target) else f"AND {target.has_row('r')}"
-            query = f"SELECT r.external_id, r.version FROM {self._refs} r {where} {alive}"
+            alive = "" if self.all_alive(system, target) else f"AND {target.relation.has_row('r')}"
+            query = f"SELECT r.external_id, r.version FROM {self._refs} r {_LIVING} {alive}"
             yield from self._streamed(query, _split(system))
             return
-        query = f"SELECT r.external_id, r.version, r.internal_id::text FROM {self._refs} r {where}"
+        query = f"SELECT r.external_id, r.version, r.internal_id::text FROM {self._refs} r {_LIVING}"
         for rows in self._streamed(query, _split(system)):
             alive = target.alive({row[2] for row in rows})
             yield [row[:2] for row in rows if row[2] in alive]
 
     def all_alive(self, system: str, target: BulkTarget) -> bool:
         if not isinstance(target, PostgresTarget):
-            bound = (b for b in self.iter_bindings(system) if b.remote_deleted_at is None)
-            return all(target.alive({b.internal_id}) for b in bound)
-        query = (
-            f"SELECT NOT EXISTS (SELECT FROM {self._refs} r WHERE r.system = %s AND r.type = %s "
-            f"AND r.remote_deleted_at IS NULL AND NOT {target.has_row('r')})"
-        )
+            query = f"SELECT r.internal_id::text FROM {self._refs} r {_LIVING}"
+            for rows in self._streamed(query, _split(system)):
+                ids = {row[0] for row in rows}
+                if not ids <= set(target.alive(ids)):
+                    return False
+            return True
+        gone = f"SELECT FROM {self._refs} r {_LIVING} AND NOT {target.relation.has_row('r')}"
+        query = f"SELECT NOT EXISTS ({gone})"
         with self._session.cursor() as cursor:
             (alive,) = cursor.execute(query, _split(system)).fetchone() or (False,)
         return alive
@@ -160,8 +121,7 @@ class PostgresStateStore:
     def count_bindings(self, system: str) -> int:
         with self._session.cursor() as cursor:
             (count,) = cursor.execute(
-                f"SELECT count(*) FROM {self._refs} WHERE system = %s AND type = %s AND remote_deleted_at IS NULL",
-                _split(system),
+                f"SELECT count(*) FROM {self._refs} r {_LIVING}", _split(system)
             ).fetchone() or (0,)
         return count
 
@@ -179,9 +139,9 @@ class PostgresStateStore:
         columns = [
             [parts[b.key.system][0] for b in bindings],
             [parts[b.key.system][1] for b in bindings],
-            _stored_keys([b.key.key for b in bindings]),
+            stored_keys([b.key.key for b in bindings]),
             [b.internal_id for b in bindings],
-            _stored_versions([b.version for b in bindings]),
+            stored_versions([b.version for b in bindings]),
         ]
         with self._session.cursor() as cursor:
             if new:
@@ -210,7 +170,7 @@ class PostgresStateStore:
             raise TargetError(f"a key has more than {LONGEST_KEY} characters")
         instance, entity = _split(system)
         constants = [[instance] * len(keys), [entity] * len(keys)]
-        self._copy_bindings([*constants, _stored_keys(keys), internal_ids, _stored_versions(versions)])
+        self._copy_bindings([*constants, stored_keys(keys), internal_ids, stored_versions(versions)])
 
     def _copy_bindings(self, columns: Sequence[Sequence[Any]]) -> None:
         with self._session.savepoint() as cursor:
@@ -242,10 +202,10 @@ class PostgresStateStore:
         columns = [
             [p[0] for p in parts],
             [p[1] for p in parts],
-            [_stored_key(reject.key.key) for reject in rejects],
+            [stored_key(reject.key.key) for reject in rejects],
             [str(reject.stage) for reject in rejects],
-            [_storable(reject.error) for reject in rejects],
-            [_whole_json(reject.payload) for reject in rejects],
+            [storable(reject.error) for reject in rejects],
+            [whole_json(reject.payload) for reject in rejects],
         ]
         with self._session.cursor() as cursor:
             cursor.execute(
@@ -269,7 +229,7 @@ class PostgresStateStore:
     def open_rejects(self, system: str) -> Iterator[ExternalKey]:
         query = f"SELECT external_id FROM {self._rejects} WHERE system = %s AND type = %s AND resolved_at IS NULL"
         for rows in self._streamed(query, _split(system)):
-            yield from (ExternalKey(system, _key_of(row[0])) for row in rows)
+            yield from (ExternalKey(system, key_of(row[0])) for row in rows)
 
     def claim(self, stream: str, origin: str) -> None:
         """Note which upstream the stream is read from. Raises OriginChanged where it was another one.
@@ -330,12 +290,12 @@ def _split(system: str) -> list[str]:
 def _by_system(keys: Sequence[ExternalKey]) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
     for key in keys:
-        grouped.setdefault(key.system, []).append(_stored_key(key.key))
+        grouped.setdefault(key.system, []).append(stored_key(key.key))
     return grouped
 
 
 def _binding(system: str, row: Sequence[Any]) -> Binding:
-    return Binding(ExternalKey(system, _key_of(row[0])), row[1], row[2], row[3])
+    return Binding(ExternalKey(system, key_of(row[0])), row[1], row[2], row[3])
 
 
 def _require_uuids(internal_ids: Sequence[str]) -> None:
@@ -347,55 +307,3 @@ def _require_uuids(internal_ids: Sequence[str]) -> None:
                 "the target's row ids are no uuids, which is what sync.external_refs keeps: let its `upsert` "
                 "return uuids (uuid.uuid5 makes one of any name)"
             ) from None
-
-
-def _stored_key(key: str) -> str:
-    """The key as a text that PostgreSQL takes: itself, or in JSON's escapes after an ESC if it cannot be."""
-    if key.isprintable():
-        return key
-    if "\x00" in key or key[0] == _ESCAPED or any("\ud800" <= c <= "\udfff" for c in key):
-        return _ESCAPED + json.dumps(key)
-    return key
-
-
-def _stored_keys(keys: Sequence[str]) -> Sequence[str]:
-    return keys if "".join(keys).isprintable() else [_stored_key(key) for key in keys]
-
-
-def _key_of(stored: str) -> str:
-    return json.loads(stored[1:]) if stored[0] == _ESCAPED else stored
-
-
-def _stored_versions(versions: Sequence[str | None]) -> Sequence[str | None]:
-    """A version that PostgreSQL cannot hold is kept in another form: its record is compared anew in each run."""
-    texts = [version for version in versions if version is not None]
-    if "".join(texts).isprintable():
-        return versions
-    return [None if version is None else _storable(version) for version in versions]
-
-
-def _storable(text: str) -> str:
-    """Text that PostgreSQL takes; what it cannot hold stands escaped."""
-    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
-
-
-def _whole_json(payload: object) -> str:
-    """The payload as JSON that jsonb takes. What jsonb cannot hold is kept as the text of its JSON."""
-    text = canonical_json(payload)
-    storable = _storable(text)
-    if text == storable and "\\u0000" not in text and _has_only_numbers(text):
-        return text
-    return json.dumps({"json": storable})
-
-
-def _has_only_numbers(text: str) -> bool:
-    """Not NaN, nor Infinity: Python takes them for JSON."""
-
-    def refuse(name: str) -> None:
-        raise ValueError(name)
-
-    try:
-        json.loads(text, parse_constant=refuse)
-    except ValueError:
-        return False
-    return True

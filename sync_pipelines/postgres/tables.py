@@ -6,6 +6,8 @@ this file against what the migrations make.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
@@ -37,6 +39,18 @@ def _id() -> sa.Column[object]:
     )
 
 
+def _own_id(table: str) -> tuple[sa.Column[Any], sa.UniqueConstraint]:
+    """That of a row which is found by what it joins."""
+    column = sa.Column(
+        "id",
+        UUID(as_uuid=False),
+        nullable=False,
+        server_default=sa.text("gen_random_uuid()"),
+        comment="the row's own id; kept for ever",
+    )
+    return column, sa.UniqueConstraint("id", name=f"{table}_id_key")
+
+
 def _sync_columns() -> tuple[sa.Column[object], ...]:
     return (
         sa.Column("remote_deleted_at", _time, comment="since when it is missing upstream; null while it is there"),
@@ -46,9 +60,10 @@ def _sync_columns() -> tuple[sa.Column[object], ...]:
     )
 
 
-def _to(table: str) -> sa.Column[object]:
+def _to(table: str, comment: str | None = None) -> sa.Column[object]:
     name = {"wtl.courses": "course_id", "wtl.lessons": "lesson_id", "wtl.users": "user_id"}[table]
-    return sa.Column(name, UUID(as_uuid=False), sa.ForeignKey(f"{table}.id", ondelete="CASCADE"), primary_key=True)
+    key = sa.ForeignKey(f"{table}.id", ondelete="CASCADE")
+    return sa.Column(name, UUID(as_uuid=False), key, primary_key=True, comment=comment)
 
 
 external_refs = sa.Table(
@@ -146,10 +161,12 @@ users = sa.Table(
 remote_course_lessons = sa.Table(
     "remote_course_lessons",
     metadata,
-    _to("wtl.courses"),
-    _to("wtl.lessons"),
-    sa.Column("position", sa.Integer),
+    _to("wtl.courses", "wtl.courses.id"),
+    _to("wtl.lessons", "wtl.lessons.id"),
+    sa.Column("position", sa.Integer, comment="null: the platform shows no order"),
     *_sync_columns(),
+    *_own_id("remote_course_lessons"),
+    sa.Index("remote_course_lessons_lesson_id_idx", "lesson_id"),
     schema="wtl",
     comment="which lessons a course has on the platform, where it shows that; owned by the sync",
 )
@@ -171,11 +188,19 @@ course_lessons = sa.Table(
 course_users = sa.Table(
     "course_users",
     metadata,
-    _to("wtl.courses"),
-    _to("wtl.users"),
-    sa.Column("expires_at", _time, comment="null: for ever"),
+    _to("wtl.courses", "wtl.courses.id"),
+    _to("wtl.users", "wtl.users.id"),
+    sa.Column("expires_at", _time, comment="null: for ever; of two possible hours the later"),
     sa.Column("expires_raw", sa.Text, comment="as the platform wrote it"),
-    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column(
+        "active",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.true(),
+        comment="as of the last sync; the view's is as of now",
+    ),
     *_sync_columns(),
+    *_own_id("course_users"),
+    sa.Index("course_users_user_id_idx", "user_id"),
     schema="wtl",
 )

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -86,3 +89,16 @@ def test_a_transaction_that_gave_way_to_another_is_a_conflict_and_no_fault_of_a_
             connection.execute(sa.text(gives_way))
         with pytest.raises(TransactionConflict, match=code), session.savepoint() as cursor:
             cursor.execute(gives_way)
+
+
+@pytest.mark.parametrize(
+    ("set_for_the_database", "of_a_session"), [("1MB", "64MB"), ("100kB", "64MB"), ("2GB", "2GB")]
+)
+def test_a_session_has_memory_for_sorting_and_what_an_administrator_gave_is_never_made_less(
+    database: Database, query: Callable[..., list[Any]], set_for_the_database: str, of_a_session: str
+) -> None:
+    (name,) = query("SELECT current_database()::text")
+    query(f"ALTER DATABASE {name} SET work_mem = '{set_for_the_database}'")
+    with database.session() as session, session.transaction() as connection:
+        assert connection.scalar(sa.text("SHOW work_mem")) == of_a_session
+        assert connection.scalar(sa.text("SHOW jit")) == "off"

@@ -15,7 +15,6 @@ from sync_pipelines.core import (
     TargetError,
     Written,
 )
-from sync_pipelines.errors import SchemaError
 from sync_pipelines.postgres import tables
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.spec import TableSpec
@@ -26,6 +25,8 @@ Query = Callable[..., list[Any]]
 LESSONS = TableSpec(
     tables.lessons, natural_key=("wtl_lesson_id",), owned=("title",), initial=("order_number",), adopt=True
 )
+
+NO_TIMES: Any = {"vanished_at": None, "synced_at": None, "written_at": None}
 
 
 def change(external_id: str, title: Any = "Fizyka", binding: Binding | None = None, **fields: Any) -> Change:
@@ -317,53 +318,26 @@ def test_a_load_of_which_a_row_cannot_be_is_refused_whole(
     assert query("SELECT wtl_lesson_id FROM wtl.lessons") == ["0"]
 
 
-# --- a table of another application ------------------------------------------------------------------------------
-
-COLUMNS = "uid uuid PRIMARY KEY, code text, title text"
-
-
-def of_another(session: Session, *, natural_key: tuple[str, ...] = ("code",)) -> PostgresTarget:
-    names: dict[str, Any] = {"vanished_at": None, "synced_at": None, "written_at": None}
-    owned = tuple({"code", "title"} - set(natural_key))
-    return PostgresTarget(session, TableSpec("app.records", natural_key, owned, id="uid", **names))
-
-
-@pytest.mark.parametrize(
-    ("table", "says"),
-    [
-        ("CREATE SCHEMA app", r"no table app\.records"),
-        ("CREATE TABLE app.records (uid uuid PRIMARY KEY, code text UNIQUE)", "no column title"),
-        (f"CREATE TABLE app.records ({COLUMNS})", r"no unique index on its natural key \(code\)"),
-        (f"CREATE TABLE app.records ({COLUMNS}, UNIQUE (code, title))", "no unique index"),
-        (f"CREATE TABLE app.records ({COLUMNS}); CREATE INDEX ON app.records (code)", "no unique index"),
-        ("CREATE TABLE app.records (uid bigint PRIMARY KEY, code text UNIQUE, title text)", "no uuid"),
-    ],
-)
-def test_a_table_that_is_not_as_the_spec_says_is_refused_before_anything_is_read(
-    session: Session, query: Query, table: str, says: str
+@pytest.mark.parametrize("value", [{"tags": ["a\ud800"]}, {"more": {"a": "\ud800"}}])
+@pytest.mark.parametrize("plan", [True, False])
+def test_half_a_character_within_a_list_or_object_fails_alone(
+    session: Any, query: Any, value: dict[str, Any], plan: bool
 ) -> None:
-    if not table.startswith("CREATE SCHEMA"):
-        query("CREATE SCHEMA app")
-    query(table)
-    with pytest.raises(SchemaError, match=says):
-        of_another(session)
+    query("CREATE SCHEMA app; CREATE TABLE app.r (id uuid PRIMARY KEY, code text UNIQUE, tags text[], more jsonb)")
+    target = PostgresTarget(session, TableSpec("app.r", ("code",), tuple(value), **NO_TIMES))
+    made: list[Change] = []
+    for i in range(3):
+        fields = {"code": str(i), **(value if i == 1 else dict.fromkeys(value))}
+        made.append(Change(ExternalKey("x:r", str(i)), Projection("app.r", fields), "1", None))
+    results = target.preview(made) if plan else target.upsert_many(made)
+    assert [isinstance(r, TargetError) for r in results] == [False, True, False]
 
 
-@pytest.mark.parametrize(
-    ("table", "natural_key"),
-    [
-        (f"CREATE TABLE app.records ({COLUMNS}, UNIQUE (code))", ("code",)),
-        (f"CREATE TABLE app.records ({COLUMNS}, UNIQUE (title, code))", ("code", "title")),
-        (f"CREATE TABLE app.records ({COLUMNS}); CREATE UNIQUE INDEX ON app.records (code)", ("code",)),
-        ("CREATE TABLE app.records (uid text UNIQUE, code text PRIMARY KEY, title text)", ("code",)),
-    ],
-)
-def test_any_unique_index_on_just_the_natural_key_will_do(
-    session: Session, query: Query, table: str, natural_key: tuple[str, ...]
-) -> None:
-    query("CREATE SCHEMA app")
-    query(table)
-    target = of_another(session, natural_key=natural_key)
-    fields = {"code": "1", "title": "Fizyka"}
-    new = Change(ExternalKey("app:record", "1"), Projection("app.records", fields), "1:x", None)
-    assert outcomes(target.upsert_many([new])) == ["created"]
+def test_a_list_of_lists_is_an_array_of_arrays(session: Any, query: Any) -> None:
+    query("CREATE SCHEMA app; CREATE TABLE app.r (id uuid PRIMARY KEY, code text UNIQUE, grid text[])")
+    target = PostgresTarget(session, TableSpec("app.r", ("code",), ("grid",), **NO_TIMES))
+    grid = [["a", "b"], ["c", "d"]]
+    target.upsert_many(
+        [Change(ExternalKey("x:r", "1"), Projection("app.r", {"code": "1", "grid": grid}), "1", None)]
+    )
+    assert query("SELECT grid FROM app.r") == [grid]

@@ -1,0 +1,31 @@
+"""Reading what is known of streams' runs. The state store writes it; here nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from sync_pipelines.postgres.engine import Session
+from sync_pipelines.postgres.tables import streams
+
+__all__ = ["last_complete", "never_complete"]
+
+
+def last_complete(session: Session, stream: str) -> Mapping[str, datetime]:
+    """When each partition of a stream was last synced to its end; those that never were are left out."""
+    prefix = f"{stream}/"
+    query = sa.select(streams.c.stream, streams.c.last_complete_at).where(
+        sa.func.starts_with(streams.c.stream, prefix), streams.c.last_complete_at.is_not(None)
+    )
+    with session.transaction() as connection:
+        return {row[0].removeprefix(prefix): row[1] for row in connection.execute(query)}
+
+
+def never_complete(session: Session, names: tuple[str, ...]) -> list[str]:
+    """Those of the streams that were never synced to their end."""
+    query = sa.select(streams.c.stream).where(streams.c.stream.in_(names), streams.c.last_complete_at.is_not(None))
+    with session.transaction() as connection:
+        done = set(connection.scalars(query))
+    return [name for name in names if name not in done]
