@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from email.utils import formatdate
 from typing import Any
 
 import uvicorn
 
-__all__ = ["listen", "serve", "serving"]
+__all__ = ["TRANSPORT", "listen", "serve", "serving"]
+
+# Where an application finds its connection in scope["extensions"], to drop it as a broken network would.
+TRANSPORT = "sandbox.transport"
 
 
 def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
@@ -29,8 +34,50 @@ def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
     return sock
 
 
+def _with_connection(app: Any) -> Any:
+    """The application, told its connection, and with a Date in answers that have none."""
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        # uvicorn's `send` is a method of the object that holds the connection.
+        scope.setdefault("extensions", {})[TRANSPORT] = send.__self__.transport
+
+        async def dated(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                if all(name.lower() != b"date" for name, _ in headers):
+                    message = {**message, "headers": [*headers, (b"date", formatdate(usegmt=True).encode())]}
+            await send(message)
+
+        await app(scope, receive, dated)
+
+    return served
+
+
+class _Server(uvicorn.Server):
+    """Waits a second for what it is answering when it is told to stop: an answer may be one that never comes."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().call_later(1, self._drop_connections)
+        await super().shutdown(sockets)
+
+    def _drop_connections(self) -> None:
+        for connection in [*self.server_state.connections]:
+            connection.transport.abort()
+
+
 def _server(app: Any) -> uvicorn.Server:
-    return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    return _Server(
+        uvicorn.Config(
+            _with_connection(app),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            date_header=False,  # the application may have a clock of its own
+        )
+    )
 
 
 def serve(app: Any, sock: socket.socket) -> None:
