@@ -8,13 +8,21 @@ interrupts a caller (Ctrl-C, the orchestrator) finds it waiting, never inside th
 from __future__ import annotations
 
 import asyncio
-import gzip
 import logging
 import random
 import ssl
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+)
 from concurrent.futures import Future
 from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -31,14 +39,21 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 from httpx_aiohttp import AiohttpTransport
 
+from sync_pipelines.clients.budget import RateBudget
 from sync_pipelines.errors import RateLimited, SourceError, SourceUnavailable, UnexpectedAnswer
 
 __all__ = ["Answer", "Request", "Sender", "retry_after_seconds"]
 
 T = TypeVar("T")
 Request = tuple[str, Mapping[str, str]]  # path below the base URL, and query
+_Sent = Coroutine[Any, Any, T]
 _log = logging.getLogger(__name__)
-_DAMAGE = EOFError, gzip.BadGzipFile, zlib.error
+_DAMAGE = EOFError, zlib.error
+_MAX_BODY_BYTES = 32 * 2**20
+
+
+class _TooLarge(Exception):
+    """A body larger than any list that could be meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,9 @@ class Sender:
     `attempts` counts the first one. Waits grow from `backoff` seconds, doubled and jittered, to 8 s; an
     upstream that says how long to wait (RateLimited.retry_after) is obeyed up to `longest_wait` seconds, and
     nothing is sent to it meanwhile. `in_flight` is how many requests `get_many` has under way at most.
+
+    `budget` paces the requests, and those of every sender that shares it; `keep_of_hour` is the share of an
+    hour's requests that this one leaves to the others.
     """
 
     def __init__(
@@ -81,6 +99,8 @@ class Sender:
         attempts: int = 4,
         in_flight: int = 8,
         timeout: float = 30.0,
+        budget: RateBudget | None = None,
+        keep_of_hour: float = 0.0,
         backoff: float = 0.5,
         longest_wait: float = 65.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -90,7 +110,9 @@ class Sender:
         self._where = urlsplit(base_url).netloc.rpartition("@")[2]
         # Given with each request: what the session holds, aiohttp shows the proxy too.
         self._headers = httpx.Headers({"Accept-Encoding": "gzip, deflate", **headers}, encoding="utf-8")
-        self._timeouts = {"timeout": {"pool": min(timeout, 10.0), "read": timeout}}  # pool: until connected
+        self._timeout = timeout
+        self.budget = budget or RateBudget()
+        self._keep_of_hour = keep_of_hour
         self._attempts = attempts
         self._in_flight = in_flight
         self._backoff = backoff
@@ -99,9 +121,6 @@ class Sender:
         self.now = now
         self.requests = 0
         self.retries = 0
-        self._pauses = 0
-        self._may_send = asyncio.Event()
-        self._may_send.set()
         self._under_way = set[asyncio.Task[Any]]()
         with ExitStack() as stack:
             self._portal = stack.enter_context(start_blocking_portal(name="sender"))
@@ -113,12 +132,24 @@ class Sender:
         """Drop the requests under way, close the connections, and end the thread."""
         self._close()
 
-    def get(self, path: str, params: Mapping[str, str], read: Callable[[Answer], T]) -> T:
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        read: Callable[[Answer], T],
+        *,
+        attempts: int | None = None,
+        timeout: float | None = None,
+    ) -> T:
         """Send one GET and hand the answer to `read`; a transient SourceError of either is tried again.
 
-        Raises the last SourceError.
+        `attempts` and `timeout` are this request's own. Raises the last SourceError.
         """
-        (result,) = self.get_many([(path, params)], read)
+
+        async def send(path: str, params: Mapping[str, str]) -> T:
+            return await self._get(path, params, read, attempts or self._attempts, timeout or self._timeout)
+
+        (result,) = self._windowed([(path, params)], send, 1)
         return result
 
     def get_many(
@@ -130,27 +161,52 @@ class Sender:
         sender's thread. A request's SourceError is raised at its turn, and none after it is begun. Closing the
         generator drops what is under way; an answer not waited for may still have been sent for.
         """
+
+        async def send(path: str, params: Mapping[str, str]) -> T:
+            return await self._get(path, params, read, self._attempts, self._timeout)
+
+        return self._windowed(requests, send, in_flight or self._in_flight)
+
+    def get_each(
+        self, requests: Iterable[Request], read: Callable[[Answer], T], *, in_flight: int | None = None
+    ) -> Generator[T | SourceError, None, None]:
+        """As `get_many`, for requests that do not depend on each other: one that fails gives its SourceError."""
+
+        async def send(path: str, params: Mapping[str, str]) -> T | SourceError:
+            try:
+                return await self._get(path, params, read, self._attempts, self._timeout)
+            except SourceError as error:
+                return error
+
+        return self._windowed(requests, send, in_flight or self._in_flight)
+
+    def _windowed(
+        self, requests: Iterable[Request], send: Callable[[str, Mapping[str, str]], _Sent[T]], in_flight: int
+    ) -> Generator[T, None, None]:
         waiting = iter(requests)
         window = deque[asyncio.Task[T]]()
         try:
             while True:
-                room = 0 if any(map(_failed, window)) else (in_flight or self._in_flight) - len(window)
+                room = 0 if any(map(_failed, window)) else in_flight - len(window)
                 new = list(islice(waiting, room))
                 if not new and not window:
                     return
                 # Not through the portal, which goes back and forth twice as often.
-                yield _outcome(asyncio.run_coroutine_threadsafe(self._next(window, new, read), self._loop))
+                yield _outcome(asyncio.run_coroutine_threadsafe(self._next(window, new, send), self._loop))
         except BaseException:  # failed, interrupted, or closed early
             if not self._loop.is_closed():
                 self._portal.call(_drop, window)
             raise
 
     async def _next(
-        self, window: deque[asyncio.Task[T]], new: Iterable[Request], read: Callable[[Answer], T]
+        self,
+        window: deque[asyncio.Task[T]],
+        new: Iterable[Request],
+        send: Callable[[str, Mapping[str, str]], _Sent[T]],
     ) -> T:
         """Begin the new requests, and wait for the oldest. One call for both: each costs a change of thread."""
         for path, params in new:
-            task = asyncio.create_task(self._get(path, params, read))
+            task = asyncio.create_task(send(path, params))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
             task.add_done_callback(_failed)  # looked at: asyncio reports no error that nobody came to hear
@@ -159,48 +215,52 @@ class Sender:
         window.popleft()
         return result
 
-    async def _get(self, path: str, params: Mapping[str, str], read: Callable[[Answer], T]) -> T:
-        for attempt in range(1, self._attempts + 1):
-            await self._may_send.wait()
+    async def _get(
+        self, path: str, params: Mapping[str, str], read: Callable[[Answer], T], attempts: int, seconds: float
+    ) -> T:
+        for attempt in range(1, attempts + 1):
+            while (wait := self.budget.take(self._keep_of_hour)) > 0:
+                await self._sleep(wait)
             try:
-                return read(await self._send(path, params))
+                return read(await self._send(path, params, seconds))
             except SourceError as error:
-                seconds = self._wait_before_next(error, attempt)
-                if seconds is None:
+                pause = self._wait_before_next(error, attempt) if attempt < attempts else None
+                if pause is None:
                     raise
-                _log.info("%s: %s; trying again in %.1f s", path, type(error).__name__, seconds)
-                self.retries += 1
-                await (self._pause if isinstance(error, RateLimited) else self._sleep)(seconds)
+                _log.info("%s: %s; trying again in %.1f s", path, type(error).__name__, pause)
+                limited = isinstance(error, RateLimited)
+            finally:
+                self.budget.ended()
+            self.retries += 1
+            if limited:
+                self.budget.pause(pause)  # everybody's: the limit is the upstream's, not one request's
+            else:
+                await self._sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
     def _wait_before_next(self, error: SourceError, attempt: int) -> float | None:
-        if not error.transient or attempt == self._attempts:
+        if not error.transient:
             return None
         if isinstance(error, RateLimited):
             wait = error.retry_after
             return wait if wait is not None and wait <= self._longest_wait else None
         return min(self._backoff * 2 ** (attempt - 1), 8.0) * random.uniform(0.5, 1.0)  # noqa: S311
 
-    async def _pause(self, seconds: float) -> None:
-        """Sleep, and let no request begin meanwhile: the limit is the upstream's, not one request's."""
-        self._pauses += 1
-        self._may_send.clear()
-        try:
-            await self._sleep(seconds)
-        finally:
-            self._pauses -= 1
-            if not self._pauses:
-                self._may_send.set()
-
-    async def _send(self, path: str, params: Mapping[str, str]) -> Answer:
+    async def _send(self, path: str, params: Mapping[str, str], seconds: float) -> Answer:
         self.requests += 1
         url = f"{self._base_url}/{path.lstrip('/')}"
+        timeouts = {"timeout": {"pool": min(seconds, 10.0), "read": seconds}}  # pool: until connected
         try:
-            request = httpx.Request("GET", url, params=params, headers=self._headers, extensions=self._timeouts)
+            request = httpx.Request("GET", url, params=params, headers=self._headers, extensions=timeouts)
             # Without httpx.AsyncClient: its redirects, cookies, passwords and proxies are none that we want.
             async with aclosing(await self._transport.handle_async_request(request)) as answer:
-                body = b"".join([part async for part in answer.aiter_raw()])
+                self.budget.heard(answer.headers)
+                body = await _body(answer)
             return Answer(answer.status_code, answer.headers, _decoded(body, answer.headers), path)
+        except _TooLarge:
+            raise UnexpectedAnswer(
+                f"{path} answered more than {_MAX_BODY_BYTES // 2**20} MiB: no list is so long"
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, *_DAMAGE, OSError, ValueError) as error:
             raise _as_source_error(error, self._where, path) from error
 
@@ -236,12 +296,34 @@ def _trusted() -> ssl.SSLContext:
     return trusted
 
 
+async def _body(answer: httpx.Response) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in answer.aiter_raw():
+        size += len(part)
+        if size > _MAX_BODY_BYTES:
+            raise _TooLarge
+        parts.append(part)
+    return b"".join(parts)
+
+
 def _decoded(body: bytes, headers: httpx.Headers) -> bytes:
     """httpx's own decoding takes a cut body for a whole one, and of a gzip in several parts only the first."""
     encoding = headers.get("content-encoding", "").lower()
-    if encoding == "deflate" and body:
-        return zlib.decompress(body, 15 if body[0] & 15 == 8 else -15)  # some send it without its header
-    return gzip.decompress(body) if encoding == "gzip" else body
+    if encoding not in ("gzip", "deflate"):
+        return body
+    whole = bytearray()
+    while body:
+        # Some send deflate without zlib's header.
+        form = 31 if encoding == "gzip" else 15 if body[0] & 15 == 8 else -15
+        part = zlib.decompressobj(form)
+        whole += part.decompress(body, _MAX_BODY_BYTES + 1 - len(whole))
+        if len(whole) > _MAX_BODY_BYTES:
+            raise _TooLarge
+        if not part.eof:
+            raise EOFError
+        body = part.unused_data.lstrip(b"\0")
+    return bytes(whole)
 
 
 def _as_source_error(error: BaseException, where: str, path: str) -> SourceError:

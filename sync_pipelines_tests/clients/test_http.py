@@ -2,52 +2,23 @@
 
 import gzip
 import socket
-import threading
 import zlib
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync_pipelines.clients.budget import RateBudget
 from sync_pipelines.clients.http import Answer, Sender, retry_after_seconds
 from sync_pipelines.errors import RateLimited, SourceError, SourceUnavailable, UnexpectedAnswer
+from sync_pipelines_tests.clients.servers import OK, answering, raw_server
 
 NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
 MakeSender = Callable[[str, list[float]], Sender]
-
-
-def answering(body: bytes, encoding: str = "identity") -> bytes:
-    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-ENCODING: {encoding}\r\nContent-Length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
-
-
-OK = answering(b"[]")
-
-
-@contextmanager
-def raw_server(*replies: bytes, heard: list[bytes] | None = None) -> Generator[str, None, None]:
-    """Answers each connection with the next reply, byte for byte, and closes it. `heard` gets what it was told."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer() -> None:
-            for reply in replies:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    told = connection.recv(65536)
-                    if heard is not None:
-                        heard.append(told)
-                    connection.sendall(reply)
-
-        thread = threading.Thread(target=answer, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def body(answer: Answer) -> bytes:
@@ -70,7 +41,9 @@ def sender() -> Generator[MakeSender, None, None]:
     with ExitStack() as stack:
 
         def make(url: str, waits: list[float]) -> Sender:
-            http = Sender(url, {"X-Auth-Token": "hunter22"}, sleep=noting(waits))
+            http = Sender(
+                url, {"X-Auth-Token": "hunter22"}, sleep=noting(waits), budget=RateBudget(clock=lambda: sum(waits))
+            )
             stack.callback(http.close)
             return http
 

@@ -1,96 +1,29 @@
 """Paging is exact or refuses, whatever `range` means to the server (contracts/wtl.md A14, A16)."""
 
 import random
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from itertools import islice
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_pipelines.clients.paging import GetPages, Listing, Page, Range, read_all
+from sync_pipelines.clients.paging import Listing, Page, Range, read_all
 from sync_pipelines.errors import UnexpectedAnswer
-
-Row = dict[str, str]
-# What [a,b] selects, as slice bounds of the whole list.
-MEANINGS: dict[str, Callable[[int, int], tuple[int, int]]] = {
-    "inclusive": lambda a, b: (a, b + 1),
-    "offset-limit": lambda a, b: (a, a + b),
-    "offset-limit+1": lambda a, b: (a, a + b + 1),
-    "half-open": lambda a, b: (a, b),
-}
-NOT_BY_POSITION: dict[str, Callable[[int, int], tuple[int, int]]] = {
-    "limit-offset": lambda a, b: (b, b + a),
-    "page-size": lambda a, b: (a * b, a * b + b),
-}
-caps = st.sampled_from([None, 2, 3, 50, 100])
-sizes = st.sampled_from([0, 1, 2, 3, 9, 10, 11, 50, 99, 100, 101, 102, 999, 1000, 1001, 1002]) | st.integers(
-    0, 300
+from sync_pipelines_tests.clients.ranges import (
+    MEANINGS,
+    NOT_BY_POSITION,
+    Server,
+    Window,
+    caps,
+    in_flights,
+    numbered,
+    one_by_one,
+    page_sizes,
+    row_id,
+    seeds,
+    sizes,
 )
-page_sizes = st.sampled_from([2, 10, 100, 1000])
-in_flights = st.sampled_from([1, 2, 4, 8])
-seeds = st.integers(0, 10**9)
-
-
-class Server:
-    """A list that may change before each answer."""
-
-    def __init__(self, rows: list[Row], meaning: Callable[[int, int], tuple[int, int]], cap: int | None) -> None:
-        self.rows, self.meaning, self.cap = rows, meaning, cap
-        self.before_answer: Callable[[], object] = lambda: None
-        self.says_total = True
-        self.requests = 0
-
-    def get(self, a: int, b: int) -> Page:
-        self.before_answer()
-        self.requests += 1
-        first, end = self.meaning(a, b)
-        rows = self.rows[first:end]
-        return Page(rows if self.cap is None else rows[: self.cap], len(self.rows) if self.says_total else None)
-
-
-def one_by_one(get_page: Callable[[int, int], Page]) -> GetPages:
-    def get_pages(ranges: Iterable[Range]) -> Generator[Page, None, None]:
-        yield from (get_page(a, b) for a, b in ranges)
-
-    return get_pages
-
-
-class Window:
-    """Several requests in flight, answered in any order, and the pages given in the order asked."""
-
-    def __init__(self, get_page: Callable[[int, int], Page], in_flight: int, seed: int) -> None:
-        self.get_page, self.in_flight, self.rng = get_page, in_flight, random.Random(seed)
-        self.sent: list[Range] = []
-        self.given_up = 0
-
-    def get_pages(self, ranges: Iterable[Range]) -> Generator[Page, None, None]:
-        waiting = iter(ranges)
-        window = deque[Range]()
-        answers: dict[Range, Page] = {}
-        try:
-            while True:
-                new = list(islice(waiting, self.in_flight - len(window)))
-                self.sent += new
-                window += new
-                if not window:
-                    return
-                while window[0] not in answers:
-                    some = self.rng.choice([asked for asked in window if asked not in answers])
-                    answers[some] = self.get_page(*some)
-                yield answers.pop(window.popleft())
-        finally:
-            self.given_up += bool(window)
-
-
-def numbered(n: int) -> list[Row]:
-    return [{"id": str(3 * i + 1), "name": f"row {i}"} for i in range(n)]
-
-
-def row_id(row: Any) -> str | None:
-    return row.get("id")
 
 
 def read(server: Server, page_size: int = 1000) -> Listing:
@@ -241,6 +174,20 @@ def test_an_id_that_stands_twice_upstream_is_read_as_it_stands() -> None:
     rows = [*numbered(5), numbered(5)[-1], {"id": "99", "name": "last"}]
     listing = read(Server(rows, MEANINGS["inclusive"], None))
     assert (list(listing.rows), listing.complete) == (rows, True)
+
+
+def test_an_id_that_comes_twice_in_passes_that_differ_is_not_believed() -> None:
+    rows, passes = [*numbered(5), numbered(5)[-1]], list[int]()
+
+    def renamed_for_each_pass(a: int, b: int) -> Page:
+        if a == 0:
+            passes.append(a)
+            rows[1] = rows[1] | {"name": f"in pass {len(passes)}"}
+        return Page(rows[a:b], len(rows))
+
+    listing = read_all(one_by_one(renamed_for_each_pass), row_id)
+    assert not listing.complete
+    assert listing.reason == "the same id came twice, in each of 4 passes"
 
 
 def test_rows_without_an_id_do_not_disturb_the_reading() -> None:

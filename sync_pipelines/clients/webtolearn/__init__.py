@@ -1,6 +1,19 @@
 """WebToLearn (Polish LMS)."""
 
 from sync_pipelines.clients.webtolearn.client import Probe, Records, RefusedRow, WebToLearnClient
-from sync_pipelines.clients.webtolearn.records import Course, Lesson, User
+from sync_pipelines.clients.webtolearn.records import Course, Grant, Lesson, User, WtlRecord, wtl_id
+from sync_pipelines.clients.webtolearn.relation import Relation
 
-__all__ = ["Course", "Lesson", "Probe", "Records", "RefusedRow", "User", "WebToLearnClient"]
+__all__ = [
+    "Course",
+    "Grant",
+    "Lesson",
+    "Probe",
+    "Records",
+    "RefusedRow",
+    "Relation",
+    "User",
+    "WebToLearnClient",
+    "WtlRecord",
+    "wtl_id",
+]

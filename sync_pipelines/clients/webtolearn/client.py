@@ -1,35 +1,46 @@
 """WebToLearn's API v1, reading only. Source of every fact: contracts/wtl.md, section A.
 
-It gives whole listings of frozen records, or says why it could not. It never writes, and never takes an error
-for an empty list.
+It gives whole listings of frozen records, or says why it could not. It sends GETs alone: there is no way to call
+an endpoint that writes.
 """
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from itertools import tee
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar
 
-from sync_pipelines.clients.http import Answer, Sender, retry_after_seconds
-from sync_pipelines.clients.paging import Page, Range, read_all
-from sync_pipelines.clients.webtolearn.records import Course, Lesson, User, WtlRecord
-from sync_pipelines.errors import (
-    AccessRefused,
-    RateLimited,
-    SourceError,
-    SourceUnavailable,
-    UnexpectedAnswer,
+from sync_pipelines.clients.budget import shared_budget, whole_number
+from sync_pipelines.clients.http import Answer, Request, Sender
+from sync_pipelines.clients.paging import GetPages, Listing, Page, Range, read_all, read_short
+from sync_pipelines.clients.webtolearn.answers import page_of, raise_for_status
+from sync_pipelines.clients.webtolearn.records import Course, Grant, Lesson, User, WtlRecord, collapsed
+from sync_pipelines.clients.webtolearn.relation import (
+    IMPOSSIBLE_ID,
+    WAYS,
+    Attempt,
+    Relation,
+    Way,
+    attempt_of,
+    judge,
+    no_answer,
 )
+from sync_pipelines.errors import NotFound, RateLimited, SourceError, UnexpectedAnswer
 
 __all__ = ["Probe", "Records", "RefusedRow", "WebToLearnClient"]
 
 R = TypeVar("R", bound=WtlRecord)
 OnPage = Callable[[int, int | None], None]
+_BY_ID = {"sort": '["id","ASC"]'}
+_PROBE_SECONDS = 5.0
+# So many courses are looked at for one that shows lessons.
+_SAMPLE = 5
+# A list may hold so many things that are no records at all, or this share of them; then it is no list of records.
+_MOST_ODD_ROWS, _MOST_ODD_SHARE = 20, 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +74,25 @@ class Probe:
 class WebToLearnClient:
     """A connection to one platform. `base_url` is https://{platform}.elms.pl/api/v1, `token` its API token.
 
-    A list's pages are read `in_flight` at a time: few, because a platform allows 360 requests a minute (A11).
+    At most `in_flight` requests are under way: few, because a platform allows 360 a minute (A11). All clients of
+    a process share one budget a token; `keep_of_hour` is the share of the hour that this one leaves to others.
     """
 
     base_url: str
     token: str = field(repr=False)
     page_size: int = 1000
     in_flight: int = 5
+    keep_of_hour: float = 0.0
     sender: Sender | None = None
 
     def __post_init__(self) -> None:
         self._sender = self.sender or Sender(
-            self.base_url, {"X-Auth-Token": self.token, "Accept": "application/json"}
+            self.base_url,
+            {"X-Auth-Token": self.token, "Accept": "application/json"},
+            budget=shared_budget(self.base_url, self.token),
+            keep_of_hour=self.keep_of_hour,
         )
+        self._relation: Relation | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +112,16 @@ class WebToLearnClient:
         """How many of them were repetitions."""
         return self._sender.retries
 
+    @property
+    def facts(self) -> Mapping[str, str | int]:
+        """What is left of the platform's limits, and what was found out about it."""
+        minute, hour = self._sender.budget.left
+        known = {"requests_left_minute": minute, "requests_left_hour": hour}
+        facts: dict[str, str | int] = {name: left for name, left in known.items() if left is not None}
+        return {**facts, "course_lessons": self._relation.said} if self._relation else facts
+
+    # --- whole lists ------------------------------------------------------------------------------------------
+
     def courses(self, on_page: OnPage | None = None) -> Records[Course]:
         """Every course of the platform. Raises SourceError."""
         return self._list("training/list", Course, on_page)
@@ -107,36 +134,162 @@ class WebToLearnClient:
         """Every user of the platform. Raises SourceError."""
         return self._list("user/list", User, on_page)
 
+    def _list(self, path: str, record: type[R], on_page: OnPage | None) -> Records[R]:
+        listing = read_all(
+            self._pages(path, {}),
+            lambda row: _id_or_none(record, row),
+            page_size=self.page_size,
+            on_page=on_page or (lambda held, total: None),
+        )
+        return _records(record, path, listing)
+
+    def _pages(self, path: str, params: Mapping[str, str]) -> GetPages:
+        def get_pages(ranges: Iterable[Range]) -> Generator[Page, None, None]:
+            asked = ((path, {**params, **_BY_ID, "range": f"[{a},{b}]"}) for a, b in ranges)
+            return self._sender.get_many(asked, self._read_page, in_flight=self.in_flight)
+
+        return get_pages
+
+    def _read_page(self, answer: Answer) -> Page:
+        return page_of(answer, self._sender.now())
+
+    # --- lists of one course ----------------------------------------------------------------------------------
+
+    def course_users(
+        self, course_ids: Iterable[str]
+    ) -> Generator[tuple[str, Records[Grant] | SourceError], None, None]:
+        """Who has access to each course, in the order asked: one grant a user, of several the one that counts.
+
+        A course that cannot be read comes with its SourceError, and the others go on. A list that was not read to
+        its end holds nobody.
+        """
+        way = Way("users", "training/{id}/user/list")
+        for course_id, listing in self._short_lists(way, course_ids, Grant, ids_repeat=True):
+            if isinstance(listing, SourceError):
+                yield course_id, listing
+            elif listing.complete:
+                yield course_id, Records(_one_a_user(listing.items), complete=True)
+            else:
+                # Of the grants that a user has, the one that counts may be among those that did not come.
+                yield course_id, Records((), complete=False, reason=listing.reason)
+
+    def course_lessons(
+        self, course_ids: Iterable[str], relation: Relation
+    ) -> Generator[tuple[str, Records[Lesson] | SourceError], None, None]:
+        """The lessons of each course, in the order asked, where `relation` has a way to ask for them."""
+        if relation.way is None:
+            raise ValueError("there is no way to ask for a course's lessons")
+        for course_id, listing in self._short_lists(relation.way, course_ids, Lesson, ids_repeat=False):
+            if not isinstance(listing, SourceError) and _are_all(len(listing.items), relation):
+                listing = UnexpectedAnswer(f"course {course_id} shows every lesson of the platform: not believed")
+            yield course_id, listing
+
+    def _short_lists(
+        self, way: Way, course_ids: Iterable[str], record: type[R], *, ids_repeat: bool
+    ) -> Generator[tuple[str, Records[R] | SourceError], None, None]:
+        ids, asked = tee(course_ids)
+        first = {**_BY_ID, "range": f"[0,{self.page_size}]"}
+        requests: Iterable[Request] = (way.request(course_id, first) for course_id in asked)
+        for course_id, page in zip(ids, self._get_each(requests), strict=False):
+            path, params = way.request(course_id, {})
+            try:
+                if isinstance(page, SourceError):
+                    raise page
+                listing = read_short(
+                    self._pages(path, params),
+                    page,
+                    lambda row: _id_or_none(record, row),
+                    page_size=self.page_size,
+                    ids_repeat=ids_repeat,
+                )
+                result = _records(record, path, listing)
+            except NotFound:
+                yield course_id, NotFound(f"the platform has no course {course_id} (404): it may be gone by now")
+            except SourceError as error:
+                yield course_id, error
+            else:
+                yield course_id, result
+
+    def _get_each(self, requests: Iterable[Request]) -> Generator[Page | SourceError, None, None]:
+        return self._sender.get_each(requests, self._read_page, in_flight=self.in_flight)
+
+    # --- what the platform can do -----------------------------------------------------------------------------
+
     def probe(self) -> Probe:
         """Ask for one course, to see whether address and token are good. Raises SourceError."""
 
         def read(answer: Answer) -> Probe:
             self._read_page(answer)
             return Probe(
-                remaining_minute=_whole_number(answer.headers.get("x-ratelimit-remaining-minute")),
-                remaining_hour=_whole_number(answer.headers.get("x-ratelimit-remaining-hour")),
+                remaining_minute=whole_number(answer.headers.get("x-ratelimit-remaining-minute")),
+                remaining_hour=whole_number(answer.headers.get("x-ratelimit-remaining-hour")),
                 server_time=_http_date(answer.headers.get("date")),
             )
 
         return self._sender.get("training/list", {"range": "[0,1]"}, read)
 
-    def _list(self, path: str, record: type[R], on_page: OnPage | None) -> Records[R]:
-        listing = read_all(
-            lambda ranges: self._pages(path, ranges),
-            lambda row: _id_or_none(record, row),
-            page_size=self.page_size,
-            on_page=on_page or (lambda held, total: None),
-        )
-        items = [_read_row(record, row) for row in listing.rows]
-        return Records(items, listing.complete, listing.reason)
+    def attempt(self, path: str, params: Mapping[str, str]) -> Attempt:
+        """Ask briefly, and say what came, whatever it is. Raises RateLimited."""
 
-    def _pages(self, path: str, ranges: Iterable[Range]) -> Generator[Page, None, None]:
-        asked = ((path, {"range": f"[{a},{b}]", "sort": '["id","ASC"]'}) for a, b in ranges)
-        return self._sender.get_many(asked, self._read_page, in_flight=self.in_flight)
+        def read(answer: Answer) -> Attempt:
+            if answer.status == 429:
+                raise_for_status(answer, self._sender.now())
+            return attempt_of(answer)
 
-    def _read_page(self, answer: Answer) -> Page:
-        _raise_for_status(answer, self._sender.now())
-        return Page(_json_list(answer), content_range_total(answer.headers.get("content-range")))
+        try:
+            return self._sender.get(path, params, read, attempts=2, timeout=_PROBE_SECONDS)
+        except RateLimited:
+            raise
+        except SourceError as error:
+            return no_answer(error)
+
+    def lesson_relation(self, course_ids: Sequence[str]) -> Relation:
+        """Whether, and how, the platform shows a course's lessons; some of `course_ids` are asked for the proof.
+
+        Found out once; remembered as long as the client lives. Raises RateLimited.
+        """
+        if self._relation is None:
+            self._relation = self._find_relation(course_ids)
+        return self._relation
+
+    def _find_relation(self, course_ids: Sequence[str]) -> Relation:
+        said: list[str] = []
+        known = True
+        for way in WAYS:
+            verdict, why = judge(self.attempt(*way.request(IMPOSSIBLE_ID, {**_BY_ID, "range": "[0,1]"})))
+            if verdict != "plausible":
+                said.append(f"{way.name} {verdict}: {why}")
+                known = known and verdict != "unclear"
+                continue
+            every = self.attempt("lesson/list", {**_BY_ID, "range": "[0,1]"}).total
+            found = self._shows_lessons(way, course_ids, every)
+            if found is not None:
+                return Relation(way, f"shown by {way.name}: course {found} has lessons, and {why}", every)
+            said.append(
+                f"{way.name} not proven: no course of {min(len(course_ids), _SAMPLE)} has lessons of its own"
+            )
+        return Relation(None, ("not available; " if known else "not clear; ") + "; ".join(said), known=known)
+
+    def _shows_lessons(self, way: Way, course_ids: Sequence[str], every: int | None) -> str | None:
+        """A course with some lessons, and not all there are."""
+        for course_id in course_ids[:_SAMPLE]:
+            looked = self.attempt(*way.request(course_id, {**_BY_ID, "range": "[0,1]"}))
+            ok = looked.status is not None and looked.status < 300
+            if ok and looked.rows and looked.total and (every is None or looked.total < every):
+                return course_id
+        return None
+
+
+def _are_all(count: int, relation: Relation) -> bool:
+    return relation.all_lessons is not None and count >= relation.all_lessons > 0
+
+
+def _records(record: type[R], path: str, listing: Listing) -> Records[R]:
+    odd = sum(not isinstance(row, dict) for row in listing.rows)
+    if odd > _MOST_ODD_ROWS and odd > _MOST_ODD_SHARE * len(listing.rows):
+        raise UnexpectedAnswer(f"{odd} of {len(listing.rows)} rows of {path} are no objects: it is no such list")
+    items = [_read_row(record, row) for row in listing.rows]
+    return Records(items, listing.complete, listing.reason)
 
 
 def _id_or_none(record: type[R], row: object) -> str | None:
@@ -153,14 +306,21 @@ def _read_row(record: type[R], row: object) -> R | RefusedRow:
         return RefusedRow(_id_or_none(record, row), row, str(error))
 
 
-def content_range_total(value: str | None) -> int | None:
-    """The total of `lessons 0-11/234`; the part before it is not clamped to the total and says nothing (A13)."""
-    return _whole_number((value or "").rpartition("/")[2])
-
-
-def _whole_number(text: str | None) -> int | None:
-    digits = (text or "").strip()
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
+def _one_a_user(items: Iterable[Grant | RefusedRow]) -> list[Grant | RefusedRow]:
+    """Grants by user. One that cannot be read hides when access ends, unless another says that it never does."""
+    by_user: dict[str | int, list[Grant | RefusedRow]] = {}
+    for number, item in enumerate(items):
+        by_user.setdefault(number if item.id is None else item.id, []).append(item)
+    result: list[Grant | RefusedRow] = []
+    for rows in by_user.values():
+        grants = [row for row in rows if isinstance(row, Grant)]
+        refused = [row for row in rows if isinstance(row, RefusedRow)]
+        best = collapsed(grants) if grants else None
+        if best is not None and (best.expires_at is None or not refused):
+            result.append(best)
+        else:
+            result.append(refused[0])
+    return result
 
 
 def _http_date(text: str | None) -> datetime | None:
@@ -168,71 +328,3 @@ def _http_date(text: str | None) -> datetime | None:
         return parsedate_to_datetime(text) if text else None
     except ValueError:
         return None
-
-
-def _json_list(answer: Answer) -> list[Any]:
-    if answer.body.lstrip().startswith(b"<") or "html" in answer.headers.get("content-type", "").lower():
-        raise SourceUnavailable(f"{answer.path} answered a web page instead of data (status {answer.status})")
-    try:
-        rows: object = json.loads(
-            answer.body.decode("utf-8"), object_pairs_hook=_unambiguous, parse_constant=_no_such_number
-        )
-    except (ValueError, RecursionError) as error:
-        raise SourceUnavailable(
-            f"{answer.path} answered {len(answer.body)} bytes that are not whole JSON"
-        ) from error
-    if not isinstance(rows, list):
-        raise UnexpectedAnswer(
-            f"{answer.path} answered {type(rows).__name__} instead of a list (status {answer.status})"
-        )
-    return cast("list[Any]", rows)
-
-
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[tuple[str, Any]]:
-    """An object; one that names a field twice stays the list it is, and so is no record."""
-    row = dict(pairs)
-    return row if len(row) == len(pairs) else pairs
-
-
-def _no_such_number(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _raise_for_status(answer: Answer, now: datetime) -> None:
-    """Status first. The body is looked into where one status means two things; it need not be JSON (A9, A10)."""
-    status, path = answer.status, answer.path
-    if 200 <= status < 300:
-        return
-    if status == 429:
-        raise RateLimited(
-            "WebToLearn's request limit is used up", retry_after=_rate_limit_wait(answer.headers, now)
-        )
-    if status >= 500 or status == 408:
-        raise SourceUnavailable(f"WebToLearn failed: {path} answered status {status}")
-    if status in (401, 403):
-        raise AccessRefused(f"WebToLearn refuses the token (status {status}): check WTL_API_TOKEN")
-    if status == 402 or (status == 400 and _mentions(answer.body, b"402", b"limit")):
-        raise AccessRefused(
-            "WebToLearn's licence has expired or its user limit is reached (402): ask the platform's owner"
-        )
-    if status == 404:
-        raise UnexpectedAnswer(f"there is no {path} here (status 404): check WTL_API_URL, it ends in /api/v1")
-    if 300 <= status < 400:
-        raise UnexpectedAnswer(
-            f"{path} redirects elsewhere (status {status}): put the final address into WTL_API_URL"
-        )
-    raise UnexpectedAnswer(f"{path} answered status {status}")
-
-
-def _mentions(body: bytes, *words: bytes) -> bool:
-    return any(word in body.lower() for word in words)
-
-
-def _rate_limit_wait(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait: what Retry-After says, else to the next minute; None if the hour is used up."""
-    if headers.get("x-ratelimit-remaining-hour", "").strip() == "0":
-        return None
-    asked = retry_after_seconds(headers.get("retry-after"), now)
-    if asked is not None:
-        return asked
-    return 60 - now.second + random.uniform(0.1, 1.5)  # noqa: S311

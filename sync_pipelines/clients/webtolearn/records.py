@@ -6,13 +6,14 @@ A row that cannot be one raises SourceError, naming the field and never its valu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any, ClassVar, Self, cast
 
 from sync_pipelines.errors import SourceError
 
-__all__ = ["Course", "Lesson", "User", "WtlRecord", "wtl_id"]
+__all__ = ["Course", "Grant", "Lesson", "User", "WtlRecord", "collapsed", "wtl_id"]
 
 _DIGITS = re.compile(r"[0-9]{1,255}\Z")
 
@@ -101,6 +102,8 @@ class Lesson(WtlRecord):
     """A lesson: /lesson/list. `order` is what some platforms may send; none was recorded doing so."""
 
     id_names: ClassVar[tuple[str, ...]] = ("id", "lesson_id", "lessonId")
+    title_names: ClassVar[tuple[str, ...]] = ("title", "name", "lesson_name")
+    order_names: ClassVar[tuple[str, ...]] = ("order", "order_number", "position", "sequence")
     id: str
     title: str
     order: int | None
@@ -110,8 +113,8 @@ class Lesson(WtlRecord):
         fields = _row(row)
         return cls(
             cls.id_of(fields),
-            _text(fields, ("title", "name", "lesson_name")),
-            _order(fields, ("order", "order_number", "position", "sequence")),
+            _text(fields, cls.title_names),
+            _order(fields, cls.order_names),
         )
 
 
@@ -138,3 +141,68 @@ class User(WtlRecord):
     def from_row(cls, row: object) -> Self:
         fields = _row(row)
         return cls(cls.id_of(fields), _text(fields, ("email",)))
+
+
+_FOREVER = "Forever"
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+_EXPIRY = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2})\s*(?P<zone>[A-Z]{1,5})\s*(?P<hour>\d{2}):(?P<minute>\d{2}):(?P<second>\d{2})"
+    r"(\.\d{1,2})?",
+    re.ASCII,
+)
+_ZONES = {
+    "UTC": UTC,
+    "GMT": UTC,
+    "Z": UTC,
+    "CET": timezone(timedelta(hours=1), "CET"),
+    "CEST": timezone(timedelta(hours=2), "CEST"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant(WtlRecord):
+    """A user's access to a course: /training/{id}/user/list; `id` is the user's.
+
+    `expires_at` is None where access is for ever. `expires_raw` is what the platform wrote.
+    """
+
+    id_names: ClassVar[tuple[str, ...]] = ("id", "user_id", "userId")
+    id: str
+    expires_at: datetime | None
+    expires_raw: str
+
+    @classmethod
+    def from_row(cls, row: object) -> Self:
+        fields = _row(row)
+        raw = _text(fields, ("expired_at",))
+        return cls(cls.id_of(fields), _expiry(raw), raw)
+
+    def is_active(self, now: datetime) -> bool:
+        """Whether it still gives access."""
+        return self.expires_at is None or self.expires_at > now
+
+
+def _expiry(raw: str) -> datetime | None:
+    """When access ends, at the latest (A7): None for Forever.
+
+    The hour comes from a 12-hour clock that lacks its AM or PM, and the tail is the month, not a fraction. So an
+    hour up to 12 is taken for the later one: nobody loses half a day.
+    """
+    if raw.strip() == _FOREVER:
+        return None
+    match = _EXPIRY.fullmatch(raw.strip())
+    if match is None or match["zone"] not in _ZONES:
+        raise SourceError("expired_at is neither Forever nor a date as the platform writes it")
+    hour = int(match["hour"])
+    if 1 <= hour <= 12:
+        hour = hour % 12 + 12
+    try:
+        day, at = date.fromisoformat(match["date"]), time(hour, int(match["minute"]), int(match["second"]))
+        return datetime.combine(day, at, _ZONES[match["zone"]]).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise SourceError("expired_at is no date that exists") from error
+
+
+def collapsed(grants: Iterable[Grant]) -> Grant:
+    """The one that counts of a user's several grants of one course: for ever, else the latest (A8)."""
+    return max(grants, key=lambda grant: (grant.expires_at or _END_OF_TIME, grant.expires_raw))

@@ -5,44 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from sync_pipelines.clients.http import Sender
 from sync_pipelines.clients.webtolearn import Course, RefusedRow, WebToLearnClient
-from sync_pipelines.clients.webtolearn.client import content_range_total
+from sync_pipelines.clients.webtolearn.answers import content_range_total
 from sync_pipelines.errors import AccessRefused, RateLimited, SourceError, SourceUnavailable, UnexpectedAnswer
 from sync_pipelines.sandbox.webtolearn import Platform, webtolearn_app
+from sync_pipelines_tests.clients.webtolearn.asking import answering, client, listed
 
 Serve = Callable[[Any], str]
 SIZES = [0, 1, 999, 1000, 1001, 1002, 2503]
-
-
-def answering(*answers: Response) -> Starlette:
-    """Gives the answers in turn, the last one for ever."""
-    left = list(answers)
-
-    async def endpoint(request: Request) -> Response:
-        return left.pop(0) if len(left) > 1 else left[0]
-
-    return Starlette(routes=[Route("/{path:path}", endpoint)])
-
-
-def client(url: str, waits: list[float] | None = None) -> WebToLearnClient:
-    async def sleep(seconds: float) -> None:
-        if waits is not None:
-            waits.append(seconds)
-
-    return WebToLearnClient(
-        url, "sandbox-token", sender=Sender(url, {"X-Auth-Token": "sandbox-token"}, sleep=sleep)
-    )
-
-
-def listed(body: bytes | str, total: int | None = 0, **options: Any) -> Response:
-    headers = {} if total is None else {"Content-Range": f"trainings 0-1001/{total}"}
-    return Response(body, media_type="application/json", headers=headers, **options)
 
 
 @pytest.mark.parametrize("cap", [None, 50])
