@@ -11,14 +11,33 @@ from typing import Any
 from sync_pipelines.core import ExternalKey, Mapper, Payload, Projection, fingerprint
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows import webtolearn
-from sync_pipelines.flows.spec import Flow, Upstream
+from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow, Partitions, Upstream
 from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
 
-__all__ = ["FLOWS", "UPSTREAMS", "flows_of", "placed", "require_settings"]
+__all__ = [
+    "FLOWS",
+    "PARTITIONED_FLOWS",
+    "PARTITIONS",
+    "UPSTREAMS",
+    "Owner",
+    "flows_of",
+    "owner_of",
+    "partitioned_flows_of",
+    "placed",
+    "placed_part",
+    "require_settings",
+    "streams_by_system",
+]
 
 #: In an order in which they can run one after the other.
 FLOWS: tuple[Flow, ...] = (webtolearn.COURSES, webtolearn.LESSON_CATALOG, webtolearn.USERS)
+
+#: What is read a partition at a time, after those.
+PARTITIONED_FLOWS: tuple[PartitionedFlow, ...] = (webtolearn.COURSE_LESSONS, webtolearn.COURSE_USERS)
+
+#: What they are divided by, by the stream whose records the partitions are.
+PARTITIONS: dict[str, Partitions] = {flow.partitions.stream: flow.partitions for flow in PARTITIONED_FLOWS}
 
 #: By the names that `sync-pipelines run` takes.
 UPSTREAMS: dict[str, Upstream] = {flow.upstream.name: flow.upstream for flow in FLOWS}
@@ -29,26 +48,87 @@ def flows_of(upstream: str) -> tuple[Flow, ...]:
     return tuple(flow for flow in FLOWS if upstream in ("all", flow.upstream.name))
 
 
-def require_settings(flows: Iterable[Flow], settings: Settings) -> None:
+def partitioned_flows_of(upstream: str) -> tuple[PartitionedFlow, ...]:
+    """The partitioned flows of one upstream, or of all ("all")."""
+    return tuple(flow for flow in PARTITIONED_FLOWS if upstream in ("all", flow.upstream.name))
+
+
+def streams_by_system() -> dict[str, str]:
+    """The stream whose records have keys of a system; {} in the system stands for a partition."""
+    parts = {part.system: part.stream for flow in PARTITIONED_FLOWS for part in flow.parts}
+    return {**parts, **{flow.system: flow.stream for flow in FLOWS}}
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The flow that brings some records; the stream they are called by, and the partition they belong to."""
+
+    flow: Flow | PartitionedFlow
+    stream: str
+    partition: str | None = None
+
+    def __str__(self) -> str:
+        return self.stream if self.partition is None else f"{self.stream}/{self.partition}"
+
+
+def owner_of(system: str) -> Owner | None:
+    """Who brings the records whose keys are of this system; None where nobody does."""
+    for flow in FLOWS:
+        if flow.system == system:
+            return Owner(flow, flow.stream)
+    for partitioned in PARTITIONED_FLOWS:
+        for part in partitioned.parts:
+            if (partition := part.partition_of(system)) is not None:
+                return Owner(partitioned, part.stream, partition)
+    return None
+
+
+def require_settings(flows: Iterable[Flow | PartitionedFlow], settings: Settings) -> None:
     """Raise SettingsError where a flow's upstream is not set up, or its table is not declared as one can be."""
     for flow in flows:
         flow.upstream.require_settings(settings)
-        placed(flow, settings)
+        if isinstance(flow, Flow):
+            placed(flow, settings)
+        else:
+            for part in flow.parts:
+                placed_part(part, settings)
 
 
 def placed(flow: Flow, settings: Settings) -> Flow:
     """The flow with the table that SYNC_TABLES_FILE declares for it, or as it is. Raises SettingsError."""
+    table = _declared(flow.stream, flow.table, settings)
+    return flow if table is None else replace(flow, table=table, mapper=_Into(flow.mapper, table))
+
+
+def placed_part(part: Part, settings: Settings) -> Part:
+    """As `placed`, for a part of a partitioned flow; one without an entry lies where its system's flow does."""
+    stream = next((flow.stream for flow in FLOWS if flow.system == part.system), part.stream)
+    table = _declared(stream, part.table, settings)
+    if table is None:
+        return part
+    return replace(
+        part, table=table, mapper=lambda lookup, partition: _Into(part.mapper(lookup, partition), table)
+    )
+
+
+def _declared(stream: str, own: TableSpec, settings: Settings) -> TableSpec | None:
     declared = settings.tables()
-    streams = dict.fromkeys([*(known.stream for known in FLOWS), flow.stream])
     try:
-        _refuse_others("stream", declared, streams)
-        if flow.stream not in declared:
-            return flow
-        table = TableSpec.from_dict(declared[flow.stream])
-        _refuse_others(f"field of {flow.stream}", table.fields, flow.table.fields)
+        _refuse_others("stream", declared, _placeable())
+        if stream not in declared:
+            return None
+        table = TableSpec.from_dict(declared[stream])
+        _refuse_others(f"field of {stream}", table.fields, own.fields)
     except SettingsError as error:
         raise SettingsError(f"SYNC_TABLES_FILE ({settings.tables_file}): {error}") from error
-    return replace(flow, table=table, mapper=_Into(flow.mapper, table))
+    return table
+
+
+def _placeable() -> list[str]:
+    """Streams that a table may be declared for; records that two streams bring lie in one place."""
+    systems = {flow.system for flow in FLOWS}
+    parts = (part for flow in PARTITIONED_FLOWS for part in flow.parts)
+    return [*(flow.stream for flow in FLOWS), *(part.stream for part in parts if part.system not in systems)]
 
 
 def _refuse_others(what: str, named: Iterable[str], known: Collection[str]) -> None:

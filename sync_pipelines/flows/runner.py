@@ -11,14 +11,24 @@ from urllib.parse import urlsplit
 from sync_pipelines.core import SilentLogger, Source, SyncJob, SyncReport
 from sync_pipelines.errors import GuardTripped, SchemaError, SettingsError, SyncError
 from sync_pipelines.flows.registry import placed
-from sync_pipelines.flows.spec import Flow
+from sync_pipelines.flows.spec import Flow, Upstream
 from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.engine import Database, Session
 from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines.postgres.target import PostgresTarget
 from sync_pipelines.settings import Settings
 
-__all__ = ["Finished", "Progress", "Runner", "not_run", "open_database", "require_schema"]
+__all__ = [
+    "Finished",
+    "Progress",
+    "Quiet",
+    "Runner",
+    "not_run",
+    "open_database",
+    "origin_of",
+    "read_only",
+    "require_schema",
+]
 
 
 class Progress(Protocol):
@@ -33,7 +43,9 @@ class Progress(Protocol):
         ...
 
 
-class _Quiet:
+class Quiet:
+    """Hears it and says nothing."""
+
     def reading(self, stream: str, rows: int, total: int | None) -> None: ...
     def writing(self, report: SyncReport) -> None: ...
 
@@ -62,8 +74,15 @@ def require_schema(database: Database) -> None:
         raise SchemaError(f"{database} is not at this version's revision: run `sync-pipelines db upgrade`")
 
 
-def _host(address: str) -> str:
-    """Whose ids they are: the host, whatever the port; this machine under one name."""
+def read_only(session: Session) -> None:
+    """Have the server refuse every write of the session."""
+    with session.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+
+
+def origin_of(upstream: Upstream, settings: Settings) -> str:
+    """Whose ids an upstream's are: its host, whatever the port; this machine under one name."""
+    address = upstream.origin(settings)
     host = urlsplit(address).hostname or address
     return "localhost" if host == "localhost" or host.startswith("127.") or host == "::1" else host
 
@@ -82,13 +101,23 @@ class Finished:
     not_run: frozenset[str] = frozenset()
     guarded: frozenset[str] = frozenset()
 
+    def then(self, later: Finished) -> Finished:
+        """This and what was run after it, as one; the run's id is the later one's."""
+        return Finished(
+            [*self.reports, *later.reports],
+            self.success and later.success,
+            later.run_id or self.run_id,
+            self.not_run | later.not_run,
+            self.guarded | later.guarded,
+        )
+
 
 class Runner:
     """Runs flows one at a time. Making one reads and connects to nothing."""
 
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         self.settings = settings
-        self._progress = progress or _Quiet()
+        self.progress = progress or Quiet()
 
     def run(self, flow: Flow, *, allow_mass_vanish: bool = False, full: bool = False) -> SyncReport:
         """Sync one flow to its end. An out-of-date schema is brought up to date first.
@@ -100,7 +129,7 @@ class Runner:
         database = open_database(self.settings, flow.stream)
         migrate.upgrade(database)
         with self._source(flow) as source, database.session() as session:
-            PostgresStateStore(session).claim(flow.stream, self._origin(flow))
+            PostgresStateStore(session).claim(flow.stream, origin_of(flow.upstream, self.settings))
             return self._job(flow, source, session, allow_mass_vanish=allow_mass_vanish, full=full).run()
 
     def plan(self, flow: Flow, *, allow_mass_vanish: bool = False) -> SyncReport:
@@ -112,15 +141,12 @@ class Runner:
         database = open_database(self.settings, f"plan {flow.stream}")
         require_schema(database)
         with self._source(flow) as source, database.session() as session:
-            with session.cursor() as cursor:
-                cursor.execute("SET default_transaction_read_only = on")
-            PostgresStateStore(session).check_origin(flow.stream, self._origin(flow))
+            read_only(session)
+            PostgresStateStore(session).check_origin(flow.stream, origin_of(flow.upstream, self.settings))
             return self._job(flow, source, session, plan=True, allow_mass_vanish=allow_mass_vanish).run()
 
     def _source(self, flow: Flow) -> AbstractContextManager[Source[Any]]:
-        return flow.open_source(
-            self.settings, lambda rows, total: self._progress.reading(flow.stream, rows, total)
-        )
+        return flow.open_source(self.settings, lambda rows, total: self.progress.reading(flow.stream, rows, total))
 
     def _job(self, flow: Flow, source: Source[Any], session: Session, **options: bool) -> SyncJob[Any]:
         return SyncJob(
@@ -129,12 +155,9 @@ class Runner:
             mapper=flow.mapper,
             target=PostgresTarget(session, flow.table),
             store=PostgresStateStore(session),
-            logger=_Relay(self._progress),
+            logger=_Relay(self.progress),
             **options,  # pyright: ignore[reportArgumentType]
         )
-
-    def _origin(self, flow: Flow) -> str:
-        return _host(flow.upstream.origin(self.settings))
 
     def plan_all(self, flows: Sequence[Flow], *, allow_mass_vanish: bool = False) -> Finished:
         """Plan one flow after the other; one that waits for a flow that would not succeed would not run."""

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol, TypeAlias
 
 from sync_pipelines.core import Mapper, Source
+from sync_pipelines.errors import SyncError
 from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
 
-__all__ = ["Finding", "Flow", "OnRead", "Upstream", "clock_finding"]
+__all__ = [
+    "Finding",
+    "Flow",
+    "Lookup",
+    "OnRead",
+    "Part",
+    "PartitionRead",
+    "PartitionedFlow",
+    "Partitions",
+    "Upstream",
+    "clock_finding",
+]
 
 #: Hears how many rows are read, of how many, while a source reads: (rows, total or None).
 OnRead = Callable[[int, int | None], None]
@@ -74,3 +86,77 @@ class Flow:
     mapper: Mapper[Any]
     open_source: Callable[[Settings, OnRead], AbstractContextManager[Source[Any]]]
     after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """What flows are divided by: the records of another stream, by their upstream's ids ("12").
+
+    One that vanished upstream stays a partition for `keep`.
+    """
+
+    name: str
+    stream: str
+    system: str
+    keep: timedelta = timedelta(days=30)
+
+
+class Lookup(Protocol):
+    """Finds the rows that other flows made."""
+
+    def internal_id(self, system: str, key: str) -> str:
+        """The id of the row that an upstream's key stands for. Raises MappingError where there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Records of one kind that each partition holds, and where they go.
+
+    `stream` is their name, as a Flow's is. `system` is that of their keys, in which {} stands for the partition,
+    so that a complete read of one partition says nothing of another. `mapper` makes that of a partition.
+    """
+
+    stream: str
+    system: str
+    table: TableSpec
+    view: str
+    mapper: Callable[[Lookup, str], Mapper[Any]]
+
+    def system_of(self, partition: str) -> str:
+        """The system of a partition's keys."""
+        return self.system.replace("{}", partition)
+
+    def partition_of(self, system: str) -> str | None:
+        """The partition that a system of keys belongs to; None if to none."""
+        before, found, after = self.system.partition("{}")
+        if not found or not (system.startswith(before) and system.endswith(after)):
+            return None
+        return system[len(before) : len(system) - len(after)] or None
+
+
+#: What came of reading a partition: a source for each part, in their order, or why it could not be read.
+PartitionRead: TypeAlias = Sequence[Source[Any]] | SyncError
+
+
+@dataclass(frozen=True)
+class PartitionedFlow:
+    """A stream that is read a partition at a time: any of them, in any order, at any time.
+
+    `stream` is its name, and its first part's. `open_reader` connects to the upstream and gives, for each of the
+    partitions in order, what came of reading it; it may read ahead. A partition's error leaves the others alone.
+    """
+
+    stream: str
+    upstream: Upstream
+    description: str
+    partitions: Partitions
+    parts: tuple[Part, ...]
+    open_reader: Callable[
+        [Settings, Sequence[str], OnRead], AbstractContextManager[Iterator[tuple[str, PartitionRead]]]
+    ]
+    after: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.parts or self.parts[0].stream != self.stream:
+            raise ValueError(f"{self.stream}: its first part has another name")

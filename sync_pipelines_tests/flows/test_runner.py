@@ -55,6 +55,7 @@ def marked(query: Query, table: str) -> int:
 def test_a_course_that_vanishes_is_marked_and_keeps_its_id_and_all_that_is_peoples(
     sync: Sync, query: Query
 ) -> None:
+    """Fault 73."""
     platform = Platform.invented(courses=3, lessons=2)
     sync(platform)
     gone = platform.courses.pop(1)
@@ -88,6 +89,7 @@ def test_a_course_that_vanishes_is_marked_and_keeps_its_id_and_all_that_is_peopl
 def test_a_lesson_that_returns_as_it_was_or_changed_is_the_same_row(
     sync: Sync, query: Query, unchanged: bool
 ) -> None:
+    """Fault 73."""
     platform = Platform.invented(lessons=5)
     sync(platform, LESSON_CATALOG)
     before = query("SELECT id FROM wtl.lessons ORDER BY 1")
@@ -106,6 +108,7 @@ def test_the_keys_of_a_flow_are_of_its_system(sync: Sync, query: Query, flow: An
 
 
 def test_rows_made_here_are_never_marked(sync: Sync, query: Query) -> None:
+    """Fault 17."""
     platform = Platform.invented(courses=3, lessons=3)
     sync(platform)
     ours = query(
@@ -156,6 +159,7 @@ def test_a_listing_that_fails_or_is_incomplete_marks_nothing(
 def test_the_guard_marks_nothing_names_both_numbers_and_one_run_can_be_approved(
     sync: Sync, query: Query, left: int, says: str
 ) -> None:
+    """Fault 72."""
     platform = Platform.invented(users=100)
     sync(platform, USERS)
     del platform.users[left:]

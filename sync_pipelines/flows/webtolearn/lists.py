@@ -1,11 +1,11 @@
-"""WebToLearn's flows. The platform sends no change marker, so each is a snapshot whose records are compared by
+"""The platform's whole lists. It sends no change marker, so each is a snapshot whose records are compared by
 fingerprint (contracts/wtl.md A5); which columns are whose: B10."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from sync_pipelines.clients.webtolearn import Course, Lesson, Records, RefusedRow, User, WebToLearnClient
@@ -19,12 +19,13 @@ from sync_pipelines.core import (
     Unreadable,
     fingerprint,
 )
-from sync_pipelines.flows.spec import Finding, Flow, OnRead, Upstream, clock_finding
+from sync_pipelines.flows.spec import Flow, OnRead
+from sync_pipelines.flows.webtolearn.platform import WEBTOLEARN
 from sync_pipelines.postgres import tables
 from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
 
-__all__ = ["COURSES", "LESSON_CATALOG", "USERS", "WEBTOLEARN"]
+__all__ = ["COURSES", "LESSON_CATALOG", "USERS", "RecordMapper", "key_of", "lesson_version"]
 
 R = TypeVar("R", Course, Lesson, User)
 
@@ -36,22 +37,22 @@ class _ListSource(Generic[R]):
     system: str
     client: WebToLearnClient
     read: Callable[[], Records[R]]
+    version: Callable[[R], str]
 
     def fetch(self, since: str | None) -> Fetch[R]:
         records = self.read()
+        first: dict[str, R] = {}
+        in_doubt = False
         for item in records.items:
             if isinstance(item, RefusedRow):
-                yield Unreadable(self._key(item), item.row, item.reason)
+                yield Unreadable(key_of(self.system, item), item.row, item.reason)
             else:
-                yield ExternalKey(self.system, item.id), Payload(item, fingerprint(item))
+                in_doubt = in_doubt or first.setdefault(item.id, item) != item
+                yield ExternalKey(self.system, item.id), Payload(item, self.version(item))
         if records.complete:
-            return Coverage.snapshot(self.system)
+            # Of two rows with one id, one may be any that seems to be missing.
+            return Coverage.changes() if in_doubt else Coverage.snapshot(self.system)
         return Coverage.partial(records.reason or "the list was not read to its end")
-
-    def _key(self, refused: RefusedRow) -> ExternalKey:
-        if refused.id is None:
-            return ExternalKey.unidentified(self.system, refused.row)
-        return ExternalKey(self.system, refused.id)
 
     def validate(self, key: ExternalKey, payload: Payload[R]) -> None:
         """The client refused malformed rows already."""
@@ -64,10 +65,21 @@ class _ListSource(Generic[R]):
     def retries(self) -> int:
         return self.client.retries
 
+    @property
+    def facts(self) -> Mapping[str, str | int]:
+        return self.client.facts
+
+
+def key_of(system: str, refused: RefusedRow) -> ExternalKey:
+    """The key that a refused row is kept under."""
+    if refused.id is None:
+        return ExternalKey.unidentified(system, refused.row)
+    return ExternalKey(system, refused.id)
+
 
 @dataclass(frozen=True)
-class _RecordMapper(Generic[R]):
-    """Columns of a record; `text` names the one that must say something."""
+class RecordMapper(Generic[R]):
+    """Columns of a record; `text` names the field that must say something."""
 
     kind: str
     text: str
@@ -82,39 +94,50 @@ class _RecordMapper(Generic[R]):
         return Projection(self.kind, self.columns(payload.data))
 
 
-def _source(system: str, read: Callable[[WebToLearnClient, OnRead], Records[Any]]):
+def _source(
+    system: str,
+    read: Callable[[WebToLearnClient, OnRead], Records[Any]],
+    version: Callable[[Any], str] = fingerprint,
+):
     @contextmanager
     def opened(settings: Settings, on_read: OnRead) -> Generator[_ListSource[Any], None, None]:
         base_url, token = settings.webtolearn()
         with WebToLearnClient(base_url, token) as client:
-            yield _ListSource(system, client, lambda: read(client, on_read))
+            yield _ListSource(system, client, lambda: read(client, on_read), version)
 
     return opened
 
 
+def _one_an_address(users: Records[User]) -> Records[User]:
+    """Of users with one e-mail address only the first: whom the others are is not for a sync to guess."""
+    owners: dict[str, str] = {}
+
+    def judged(user: User | RefusedRow) -> User | RefusedRow:
+        if isinstance(user, RefusedRow) or not _same(user.email):
+            return user
+        owner = owners.setdefault(_same(user.email), user.id)
+        if owner == user.id:
+            return user
+        said = f"users {owner} and {user.id} have one e-mail address: which is right is for people to say"
+        return RefusedRow(user.id, {"id": user.id, "email": user.email}, said)
+
+    return Records([judged(user) for user in users.items], users.complete, users.reason)
+
+
+def _same(email: str) -> str:
+    return email.strip().casefold()
+
+
+def lesson_version(lesson: Lesson) -> str:
+    """Without its order, which a sync writes only once, and which not every list sends."""
+    return fingerprint(replace(lesson, order=None))
+
+
 def _lesson_columns(lesson: Lesson) -> dict[str, Any]:
+    """The fields of wtl.lessons that a lesson gives."""
     columns: dict[str, Any] = {"wtl_lesson_id": lesson.id, "title": lesson.title}
     return columns if lesson.order is None else {**columns, "order_number": lesson.order}
 
-
-def _origin(settings: Settings) -> str:
-    base_url, _ = settings.webtolearn()
-    return base_url
-
-
-def _probe(settings: Settings) -> Iterator[Finding]:
-    base_url, token = settings.webtolearn()
-    with WebToLearnClient(base_url, token) as client:
-        probe = client.probe()
-    yield Finding("webtolearn", "ok", f"{base_url} accepts the token")
-    if probe.remaining_minute is not None and probe.remaining_hour is not None:
-        left = f"{probe.remaining_minute} requests left this minute, {probe.remaining_hour} this hour"
-        yield Finding("webtolearn budget", "ok" if probe.remaining_hour > 0 else "warning", left)
-    if probe.server_time is not None:
-        yield clock_finding("webtolearn clock", probe.server_time)
-
-
-WEBTOLEARN = Upstream("wtl", "webtolearn", "Europe/Warsaw", origin=_origin, probe=_probe)
 
 COURSES = Flow(
     stream="wtl/courses",
@@ -127,7 +150,7 @@ COURSES = Flow(
     ),
     table=TableSpec(tables.courses, natural_key=("wtl_course_id",), owned=("title",), adopt=True),
     view="wtl.courses_current",
-    mapper=_RecordMapper[Course](
+    mapper=RecordMapper[Course](
         "wtl.courses", "title", lambda course: {"wtl_course_id": course.id, "title": course.title}
     ),
     open_source=_source("wtl:course", lambda client, on_read: client.courses(on_read)),
@@ -146,8 +169,8 @@ LESSON_CATALOG = Flow(
         tables.lessons, natural_key=("wtl_lesson_id",), owned=("title",), initial=("order_number",), adopt=True
     ),
     view="wtl.lessons_current",
-    mapper=_RecordMapper[Lesson]("wtl.lessons", "title", _lesson_columns),
-    open_source=_source("wtl:lesson", lambda client, on_read: client.lessons(on_read)),
+    mapper=RecordMapper[Lesson]("wtl.lessons", "title", _lesson_columns),
+    open_source=_source("wtl:lesson", lambda client, on_read: client.lessons(on_read), lesson_version),
     after=("wtl/courses",),
 )
 
@@ -161,6 +184,6 @@ USERS = Flow(
     ),
     table=TableSpec(tables.users, natural_key=("wtl_user_id",), owned=("email",), adopt=True),
     view="wtl.users_current",
-    mapper=_RecordMapper[User]("wtl.users", "email", lambda user: {"wtl_user_id": user.id, "email": user.email}),
-    open_source=_source("wtl:user", lambda client, on_read: client.users(on_read)),
+    mapper=RecordMapper[User]("wtl.users", "email", lambda user: {"wtl_user_id": user.id, "email": user.email}),
+    open_source=_source("wtl:user", lambda client, on_read: _one_an_address(client.users(on_read))),
 )

@@ -1,4 +1,4 @@
-"""WebToLearn's flows from a real server into a real PostgreSQL."""
+"""WebToLearn's whole lists from a real server into a real PostgreSQL."""
 
 import traceback
 from collections.abc import Callable
@@ -101,6 +101,7 @@ def test_the_local_mapping_of_lessons_is_never_written(
 
 
 def test_a_lesson_made_here_is_invisible_to_the_sync(sync: Callable[..., list[SyncReport]], query: Query) -> None:
+    """Fault 17."""
     platform = Platform.invented(lessons=5)
     sync(platform)
     ours = query("INSERT INTO wtl.lessons (wtl_lesson_id, title) VALUES ('local-99', 'Nasza') RETURNING *")
@@ -149,6 +150,7 @@ def test_a_platform_that_sends_an_order_sets_it_once(sync: Callable[..., list[Sy
 
 
 def test_a_user_with_a_new_address_is_the_same_user(sync: Callable[..., list[SyncReport]], query: Query) -> None:
+    """Fault 27."""
     platform = Platform(users=[{"id": "1", "email": "Anna@szkola.example"}])
     sync(platform, USERS)
     before = query("SELECT id FROM wtl.users")
@@ -163,6 +165,7 @@ def test_the_report_counts_what_the_network_cost(sync: Callable[..., list[SyncRe
 
 
 def test_no_error_or_report_holds_a_person(sync: Callable[..., list[SyncReport]], query: Query) -> None:
+    """Fault 77."""
     platform = Platform(
         users=[{"id": "1", "email": "anna.nowak@szkola.example" * 20}, {"id": "x", "email": "jan@a.pl"}]
     )
@@ -220,6 +223,8 @@ def test_another_platform_is_not_read_into_the_tables_of_the_first(
 def test_a_database_that_goes_away_half_way_is_a_transient_failure_that_the_next_run_mends(
     serve: Callable[[Any], str], sync_settings: Callable[..., Settings], query: Query
 ) -> None:
+    """Fault 67."""
+
     class Saboteur:
         def reading(self, stream: str, rows: int, total: int | None) -> None: ...
 
