@@ -2,16 +2,16 @@
 
 import dagster as dg
 
-from sync_pipelines.defs.assets import FLOW_ASSETS
-from sync_pipelines.defs.jobs import JOBS
+from sync_pipelines.defs.assets import FLOW_ASSETS, PARTITIONED_ASSETS
+from sync_pipelines.defs.jobs import JOBS, PARTITION_JOBS
 from sync_pipelines.defs.resources import RESOURCES
 from sync_pipelines.defs.schedules import SCHEDULES
 
 __all__ = ["defs"]
 
 defs = dg.Definitions(
-    assets=FLOW_ASSETS,
-    jobs=list(JOBS.values()),
+    assets=[*FLOW_ASSETS, *PARTITIONED_ASSETS],
+    jobs=[*JOBS.values(), *PARTITION_JOBS.values()],
     schedules=SCHEDULES,
     resources=RESOURCES,
     # A sync waits for the network; a process a step would cost seconds and win nothing.

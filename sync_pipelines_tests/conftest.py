@@ -96,13 +96,17 @@ def query(database: Database) -> Callable[..., list[Any]]:
 
     def run(statement: str, **parameters: Any) -> list[Any]:
         with database.engine.begin() as connection:
-            result = connection.execute(sa.text(statement), parameters)
-            if not result.returns_rows:
-                return []
-            rows = [tuple(row) for row in result]
-            return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
+            return plain_rows(connection.execute(sa.text(statement), parameters))
 
     return run
+
+
+def plain_rows(result: sa.CursorResult[Any]) -> list[Any]:
+    """Rows as tuples, or plain values for one column."""
+    if not result.returns_rows:
+        return []
+    rows = [tuple(row) for row in result]
+    return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import dagster as dg
 
 import sync_pipelines
 from sync_pipelines.definitions import defs
-from sync_pipelines.flows.registry import FLOWS
+from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
 
 PROJECT = Path(sync_pipelines.__file__).parent.parent
 
@@ -27,8 +27,18 @@ def test_the_assets_are_the_flows_with_their_order_and_group() -> None:
         "wtl/courses": ("webtolearn", []),
         "wtl/lesson_catalog": ("webtolearn", ["wtl/courses"]),
         "wtl/users": ("webtolearn", []),
+        "wtl/lessons": ("webtolearn", ["wtl/courses", "wtl/lesson_catalog"]),
+        "wtl/course_users": ("webtolearn", ["wtl/courses", "wtl/users"]),
     }
-    assert set(shape) == {flow.stream for flow in FLOWS}
+    assert set(shape) == {flow.stream for flow in (*FLOWS, *PARTITIONED_FLOWS)}
+
+
+def test_what_costs_a_request_a_course_is_divided_by_courses_and_backfilled_as_one_run() -> None:
+    for flow in PARTITIONED_FLOWS:
+        asset = defs.resolve_assets_def(flow.stream.split("/"))
+        assert isinstance(asset.partitions_def, dg.DynamicPartitionsDefinition)
+        assert asset.partitions_def.name == "wtl_courses"
+        assert asset.backfill_policy == dg.BackfillPolicy.single_run()
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_where_its_rows_are() -> None:
@@ -41,11 +51,14 @@ def test_every_asset_says_what_it_is_whose_it_is_and_where_its_rows_are() -> Non
         assert {"id", "remote_deleted_at", "last_sync_at"} <= columns
 
 
-def test_the_job_runs_all_flows_of_the_upstream_and_ends_by_itself() -> None:
-    job = defs.resolve_job_def("wtl_sync")
-    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(specs())
-    assert int(job.tags["dagster/max_runtime"]) > 0
-    assert job.executor_def.name == "in_process"
+def test_one_job_runs_what_is_read_whole_and_one_what_is_read_by_course_and_both_end_by_themselves() -> None:
+    for name, flows in (("wtl_sync", FLOWS), ("wtl_courses_sync", PARTITIONED_FLOWS)):
+        job = defs.resolve_job_def(name)
+        keys = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+        assert keys == {flow.stream for flow in flows}
+        assert int(job.tags["dagster/max_runtime"]) > 0
+        assert job.tags["sync/upstream"] == "wtl"
+        assert job.executor_def.name == "in_process"
 
 
 def test_definitions_validate_with_no_network_no_database_and_no_environment() -> None:

@@ -29,6 +29,7 @@ _COMMANDS = {
     "db": "The database's schema.",
     "sandbox": "Serve a simulated WebToLearn.",
     "doctor": "Check settings, database and upstreams, and say what to fix.",
+    "debug": "What a platform really does, where its documents say several things.",
 }
 
 

@@ -52,16 +52,18 @@ class Bars:
 
 
 class Lines:
-    """A line for each page read, and one when a flow is through."""
+    """A line for each page read, at most some twenty a flow, and one when a flow is through."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._rows: dict[str, int] = {}
 
     def reading(self, stream: str, rows: int, total: int | None) -> None:
-        if self._rows.get(stream) != rows:
+        before = self._rows.get(stream)
+        step = -(-(total or 0) // 20) or 1
+        if before is None or rows < before or rows - before >= step or (rows == total != before):
             self._rows[stream] = rows
-            self._console.print(f"{stream}: {rows} of {'?' if total is None else total} rows read", soft_wrap=True)
+            self._console.print(f"{stream}: {rows} of {'?' if total is None else total} read", soft_wrap=True)
 
     def writing(self, report: SyncReport) -> None:
         if report.complete:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from sync_pipelines.cli.results import printable, show, show_rows
-from sync_pipelines.cli.run import launch_flows
+from sync_pipelines.cli.run import launch_flows, launch_partitions
 from sync_pipelines.cli.workplace import database_at_hand, workplace
 from sync_pipelines.errors import SyncError
-from sync_pipelines.flows.registry import FLOWS, require_settings
-from sync_pipelines.flows.runner import Finished, open_database, require_schema
+from sync_pipelines.flows.registry import owner_of, require_settings, streams_by_system
+from sync_pipelines.flows.runner import open_database, require_schema
+from sync_pipelines.flows.spec import Flow, PartitionedFlow
 from sync_pipelines.log import redact
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.rejects import (
@@ -30,7 +31,7 @@ from sync_pipelines.settings import Settings
 
 __all__ = ["command"]
 
-_STREAMS = {flow.system: flow.stream for flow in FLOWS}
+_STREAMS = streams_by_system()
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _stream = click.option("--stream", type=click.Choice(sorted(_STREAMS.values())), help="Only those of this stream.")
 
@@ -96,16 +97,18 @@ def retry(stream: str | None, as_json: bool) -> int:
     with workplace(Settings.load()) as settings:
         with open_database(settings, "rejects").session() as session:
             began, before = server_time(session), count_open(session)
-        flows = [flow for flow in FLOWS if flow.system in before and stream in (None, flow.stream)]
-        require_settings(flows, settings)
-        finished = launch_flows(settings, flows, {"full": True}) if flows else Finished([], success=True)
-        systems = [flow.system for flow in flows]
+        systems = [system for system in before if (owner := owner_of(system)) and stream in (None, owner.stream)]
+        flows, partitions = _owners(systems)
+        require_settings([*flows, *(flow for flow, _ in partitions.values())], settings)
+        finished = launch_flows(settings, flows, {"full": True})
+        for partitioned, keys in partitions.values():
+            finished = finished.then(launch_partitions(settings, [partitioned], keys, {"full": True}))
         with open_database(settings, "rejects").session() as session:
             settled, after = count_resolved_since(session, systems, began), count_open(session)
     refused = sum(after.get(system, 0) for system in systems)
     if as_json:
         return show(finished, as_json=True, more={"settled": settled, "still_refused": refused})
-    if not flows:
+    if not finished.reports:
         click.echo("no open rejects")
         return 0
     status = show(finished, as_json=False)
@@ -123,14 +126,29 @@ def _reading() -> Generator[Session, None, None]:
 
 
 def _systems(stream: str | None) -> list[str] | None:
-    return None if stream is None else [flow.system for flow in FLOWS if flow.stream == stream]
+    return None if stream is None else [system for system, name in _STREAMS.items() if name == stream]
+
+
+def _owners(systems: Iterable[str]) -> tuple[list[Flow], dict[str, tuple[PartitionedFlow, list[str]]]]:
+    """The flows to read again for these systems; and those of partitions, by stream, with their keys."""
+    flows: list[Flow] = []
+    partitions: dict[str, tuple[PartitionedFlow, list[str]]] = {}
+    for owner in filter(None, map(owner_of, systems)):
+        if isinstance(owner.flow, Flow):
+            flows.append(owner.flow)
+        elif owner.partition is not None:
+            keys = partitions.setdefault(owner.flow.stream, (owner.flow, []))[1]
+            keys.append(owner.partition)
+    return flows, partitions
 
 
 def _described(reject: StoredReject) -> dict[str, Any]:
     """All but the record itself."""
+    owner = owner_of(reject.key.system)
     return {
         "id": reject.id,
-        "stream": _STREAMS.get(reject.key.system),
+        "stream": owner and owner.stream,
+        **({"partition": owner.partition} if owner and owner.partition else {}),
         "system": reject.key.system,
         "key": reject.key.key,
         "stage": reject.stage,
@@ -151,7 +169,7 @@ def _row(reject: StoredReject, resolved: bool) -> list[str]:
     times = [reject.first_seen_at, reject.last_seen_at, *([reject.resolved_at] if resolved else [])]
     return [
         str(reject.id),
-        _STREAMS.get(reject.key.system, reject.key.system),
+        str(owner_of(reject.key.system) or reject.key.system),
         printable(redact(reject.key.key)),
         reject.stage,
         str(reject.occurrences),

@@ -20,6 +20,8 @@ __all__ = ["printable", "show", "show_rows"]
 
 _COUNTERS = ("fetched", "created", "updated", "skipped", "deleted", "restored", "failed", "requests")
 _LONGEST_VALUE = 60
+# Of more partitions than these, those that went well are one line.
+_MOST_PARTITIONS = 20
 
 
 def show(
@@ -36,6 +38,8 @@ def show(
         _show_table(finished.reports)
         for report in finished.reports if differences else ():
             _show_differences(report)
+        if left := _requests_left(finished.reports):
+            click.echo(left, err=True)
     _show_errors(finished)
     if finished.guarded:
         return 3
@@ -56,23 +60,45 @@ def _show_errors(finished: Finished) -> None:
     """Flows that fail for one reason say it once; one that waited for another has no error of its own."""
     failures: dict[str, list[str]] = {}
     for report in finished.reports:
+        name = report.stream if report.partition is None else f"{report.stream}/{report.partition}"
         if not report.complete and report.stream not in finished.not_run:
-            said = redact(report.errors[-1]).removeprefix(f"{report.stream}: ")
-            failures.setdefault(said, []).append(report.stream)
+            said = redact(report.errors[-1]).removeprefix(f"{name}: ")
+            failures.setdefault(said, []).append(name)
         elif report.failed:
-            click.echo(f"{report.stream}: {report.failed} records refused: {redact(report.errors[0])}", err=True)
+            click.echo(f"{name}: {report.failed} records refused: {redact(report.errors[0])}", err=True)
             if NOT_MARKED in report.errors[-1]:
-                click.echo(f"{report.stream}: {redact(report.errors[-1])}", err=True)
-    for error, streams in failures.items():
-        click.echo(f"error: {', '.join(streams)}: {error}", err=True)
+                click.echo(f"{name}: {redact(report.errors[-1])}", err=True)
+    for error, names in failures.items():
+        click.echo(f"error: {', '.join(names)}: {error}", err=True)
+
+
+def _requests_left(reports: Sequence[SyncReport]) -> str:
+    """What the last flow that asked an upstream knew to be left of its limits."""
+    known = [r.facts for r in reports if {"requests_left_minute", "requests_left_hour"} <= r.facts.keys()]
+    if not known:
+        return ""
+    used = sum(report.requests for report in reports)
+    minute, hour = known[-1]["requests_left_minute"], known[-1]["requests_left_hour"]
+    return f"{used} requests sent; {minute} are left this minute, {hour} this hour"
 
 
 def _show_table(reports: Sequence[SyncReport]) -> None:
     rows: list[list[str]] = []
-    for report in reports:
-        counters = [str(getattr(report, name)) for name in _COUNTERS]
-        rows.append([report.stream, *counters, str(report.duration_ms), "yes" if report.complete else "no"])
+    for stream in dict.fromkeys(report.stream for report in reports):
+        mine = [report for report in reports if report.stream == stream]
+        well = [report for report in mine if report.partition is not None and report.complete]
+        if len(well) > _MOST_PARTITIONS:
+            rows.append(_table_row(f"{stream} × {len(well)}", well))
+            mine = [report for report in mine if report not in well]
+        rows += [_table_row(f"{stream}/{r.partition}" if r.partition else stream, [r]) for r in mine]
     show_rows(("flow", *_COUNTERS, "ms", "complete"), rows, right=(*_COUNTERS, "ms"))
+
+
+def _table_row(name: str, reports: Sequence[SyncReport]) -> list[str]:
+    counters = [
+        str(sum(getattr(report, counter) for report in reports)) for counter in (*_COUNTERS, "duration_ms")
+    ]
+    return [name, *counters, "yes" if all(report.complete for report in reports) else "no"]
 
 
 def show_rows(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
@@ -85,7 +111,7 @@ def show_rows(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Col
     for row in rows:
         table.add_row(*row)
     on_terminal = Console().is_terminal
-    Console(width=None if on_terminal else 120, highlight=False, markup=False, emoji=False).print(table)
+    Console(width=None if on_terminal else 140, highlight=False, markup=False, emoji=False).print(table)
 
 
 def _show_differences(report: SyncReport) -> None:
@@ -94,7 +120,8 @@ def _show_differences(report: SyncReport) -> None:
         return
     changes = report.created + report.updated + report.deleted
     shown = len(report.differences)
-    click.echo(f"\n{report.stream}" + (f": the first {shown} of {changes} changes" if changes > shown else ""))
+    name = report.stream if report.partition is None else f"{report.stream}/{report.partition}"
+    click.echo(f"\n{name}" + (f": the first {shown} of {changes} changes" if changes > shown else ""))
     width = max(len(printable(d.key.key)) for d in report.differences)
     for difference in report.differences:
         line = f"  {printable(difference.key.key):<{width}}  {difference.change:<8}  {_fields(difference)}"

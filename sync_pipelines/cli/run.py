@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
+from sync_pipelines.cli.choices import ALL, chosen_partitions, course_option
 from sync_pipelines.cli.progress import shown_progress
 from sync_pipelines.cli.results import show
 from sync_pipelines.cli.workplace import workplace
+from sync_pipelines.flows.partitions import PartitionRunner
 from sync_pipelines.flows.registry import UPSTREAMS, flows_of, require_settings
 from sync_pipelines.flows.runner import Finished, Runner
-from sync_pipelines.flows.spec import Flow
+from sync_pipelines.flows.spec import Flow, PartitionedFlow
 from sync_pipelines.settings import Settings
 
-__all__ = ["command", "launch_flows", "run_flows"]
+__all__ = ["command", "launch_flows", "launch_partitions"]
 
 
 @click.command("run")
 @click.argument("upstream", type=click.Choice([*UPSTREAMS, "all"]), default="all")
+@course_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--allow-mass-vanish",
@@ -27,31 +31,42 @@ __all__ = ["command", "launch_flows", "run_flows"]
     help="Believe the upstream, for this run, where the mass-change guard stopped the last one.",
 )
 @click.option("--full", is_flag=True, help="Read from the beginning, not from where the last run ended.")
-def command(upstream: str, as_json: bool, allow_mass_vanish: bool, full: bool) -> int:
+def command(upstream: str, courses: tuple[str, ...], as_json: bool, allow_mass_vanish: bool, full: bool) -> int:
     """Sync the flows of an upstream, or all. The run is in the Dagster UI's history.
+
+    Without --course: the platform's whole lists, as the schedule does. With it: what costs a request a course.
 
     Exit status: 0 all flows ran complete, 1 one failed or was incomplete, 2 bad usage or settings, 3 the
     mass-change guard stopped one: nothing was marked as vanished.
     """
-    settings, flows = Settings.load(), flows_of(upstream)
-    require_settings(flows, settings)
+    settings = Settings.load()
     config = {"allow_mass_vanish": allow_mass_vanish, "full": full}
+    if not courses:
+        flows = flows_of(upstream)
+        require_settings(flows, settings)
+        with workplace(settings) as settings:
+            return show(launch_flows(settings, flows, config), as_json=as_json)
+    partitioned = chosen_partitions(upstream)
+    require_settings(partitioned, settings)
     with workplace(settings) as settings:
-        return run_flows(settings, flows, config, as_json=as_json)
-
-
-def run_flows(settings: Settings, flows: Sequence[Flow], config: Mapping[str, bool], *, as_json: bool) -> int:
-    """Run in a workplace that stands; prints the result and gives the exit status."""
-    return show(launch_flows(settings, flows, config), as_json=as_json)
+        first = launch_flows(settings, PartitionRunner(settings).needed_first(partitioned), config)
+        if not first.success:
+            return show(first, as_json=as_json)
+        return show(
+            first.then(launch_partitions(settings, partitioned, () if courses == (ALL,) else courses, config)),
+            as_json=as_json,
+        )
 
 
 def launch_flows(settings: Settings, flows: Sequence[Flow], config: Mapping[str, bool]) -> Finished:
     """Run through Dagster in this process, in a workplace that stands; `config` is that of the assets."""
+    if not flows:
+        return Finished((), success=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Here and not above: Dagster takes a second to import, and a wrong setting should show at once.
         from sync_pipelines.definitions import defs
-        from sync_pipelines.defs.assets import SyncConfig
+        from sync_pipelines.defs.config import SyncConfig
         from sync_pipelines.defs.jobs import job_name
         from sync_pipelines.defs.launch import launch
 
@@ -62,3 +77,20 @@ def launch_flows(settings: Settings, flows: Sequence[Flow], config: Mapping[str,
             job = defs.resolve_implicit_global_asset_job_def()
         with shown_progress() as progress:
             return launch(job, flows, Runner(settings, progress), SyncConfig(**config))
+
+
+def launch_partitions(
+    settings: Settings, flows: Sequence[PartitionedFlow], keys: Sequence[str], config: Mapping[str, Any]
+) -> Finished:
+    """As `launch_flows`, for partitions of one upstream's partitioned flows: these, or all where none is named."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from sync_pipelines.definitions import defs
+        from sync_pipelines.defs.config import PartitionsConfig
+        from sync_pipelines.defs.jobs import partition_job_name
+        from sync_pipelines.defs.launch import launch_partitions as launch
+
+        job = defs.resolve_job_def(partition_job_name(flows[0].partitions.name))
+        asked = PartitionsConfig(keys=list(keys), **config)
+        with shown_progress() as progress:
+            return launch(job, flows, Runner(settings, progress), asked)

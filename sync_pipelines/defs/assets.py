@@ -1,33 +1,20 @@
-"""One asset a flow, made by one factory."""
+"""One asset a flow. Two factories: for what is read whole, and for what is read a partition at a time."""
+
+import warnings
 
 import dagster as dg
-from pydantic import Field
 
 from sync_pipelines.core import SyncReport
+from sync_pipelines.defs.config import PartitionsConfig, SyncConfig, asset_key
 from sync_pipelines.defs.metadata import definition_metadata, failure_metadata, report_metadata
+from sync_pipelines.defs.partitions import PARTITIONS_DEFS, keep_in_step, sync_partitions
 from sync_pipelines.errors import GuardTripped, SyncError
-from sync_pipelines.flows.registry import FLOWS, placed
+from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS, PARTITIONS, placed
 from sync_pipelines.flows.runner import Runner
-from sync_pipelines.flows.spec import Flow
+from sync_pipelines.flows.spec import Flow, PartitionedFlow
 from sync_pipelines.log import redact
 
-__all__ = ["FLOW_ASSETS", "SyncConfig", "asset_key"]
-
-
-class SyncConfig(dg.Config):
-    """What a person may ask of one run, in the launchpad or on the command line."""
-
-    allow_mass_vanish: bool = Field(
-        default=False, description="Believe the upstream, for this run, that so many rows are gone as it says."
-    )
-    full: bool = Field(
-        default=False, description="Read from the beginning what is else read from where the last run ended."
-    )
-
-
-def asset_key(stream: str) -> dg.AssetKey:
-    """The stream wtl/courses is the asset wtl/courses."""
-    return dg.AssetKey(stream.split("/"))
+__all__ = ["FLOW_ASSETS", "PARTITIONED_ASSETS"]
 
 
 def _failure(flow: Flow, error: SyncError) -> dg.Failure:
@@ -62,16 +49,50 @@ def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
         kinds={"python", "postgres"},
         tags={"sync/upstream": flow.upstream.name},
     )
-    def sync(config: SyncConfig, runner: dg.ResourceParam[Runner]) -> dg.MaterializeResult:
+    def sync(
+        context: dg.AssetExecutionContext, config: SyncConfig, runner: dg.ResourceParam[Runner]
+    ) -> dg.MaterializeResult:
         try:
             report = runner.run(flow, allow_mass_vanish=config.allow_mass_vanish, full=config.full)
         except SyncError as error:
             raise _failure(flow, error) from error
         if not report.complete:
             raise _incomplete(report)
+        if flow.stream in PARTITIONS:
+            keep_in_step(context.instance, PARTITIONS[flow.stream], runner)
         return dg.MaterializeResult(metadata={**report_metadata(report), **_elsewhere(flow, runner)})
 
     return sync
 
 
 FLOW_ASSETS: list[dg.AssetsDefinition] = [_flow_asset(flow) for flow in FLOWS]
+
+
+def _partitioned_asset(flow: PartitionedFlow) -> dg.AssetsDefinition:
+    part = flow.parts[0]
+
+    # Not required: what is materialized is said partition by partition, as soon as it is.
+    @dg.asset(
+        key=asset_key(flow.stream),
+        deps=[asset_key(stream) for stream in flow.after],
+        partitions_def=PARTITIONS_DEFS[flow.partitions.name],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        output_required=False,
+        group_name=flow.upstream.group,
+        description=flow.description,
+        metadata=definition_metadata(part.table, part.view),
+        owners=["team:data"],
+        kinds={"python", "postgres"},
+        tags={"sync/upstream": flow.upstream.name},
+    )
+    def sync(context: dg.AssetExecutionContext, config: PartitionsConfig, runner: dg.ResourceParam[Runner]):
+        sync_partitions(context, flow, runner, config)
+        yield from ()
+
+    return sync
+
+
+with warnings.catch_warnings():
+    # backfill_policy is in beta, says a warning for each asset and process.
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    PARTITIONED_ASSETS: list[dg.AssetsDefinition] = [_partitioned_asset(flow) for flow in PARTITIONED_FLOWS]

@@ -1,15 +1,22 @@
-"""One job an upstream: all its flows, in the order of their dependencies, in one process."""
+"""Two jobs an upstream: everything that is read whole, and any of what is read a partition at a time.
+
+Each runs its flows in the order of their dependencies, in one process.
+"""
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from sync_pipelines.defs.assets import asset_key
-from sync_pipelines.flows.registry import UPSTREAMS, flows_of
+from sync_pipelines.defs.config import asset_key
+from sync_pipelines.defs.partitions import PARTITIONS_DEFS
+from sync_pipelines.flows.registry import PARTITIONED_FLOWS, UPSTREAMS, flows_of
 
-__all__ = ["JOBS", "UPSTREAM_TAG", "job_name"]
+__all__ = ["JOBS", "PARTITION_JOBS", "UPSTREAM_TAG", "job_name", "partition_job_name"]
 
 #: dagster.yaml lets one run a value of this tag go on at a time.
 UPSTREAM_TAG = "sync/upstream"
 _MAX_RUNTIME_SECONDS = 900
+# A platform's requests of an hour, and then it has ended by itself.
+_MAX_PARTITIONS_RUNTIME_SECONDS = 5400
 
 
 def job_name(upstream: str) -> str:
@@ -27,3 +34,28 @@ JOBS = {
     )
     for upstream in UPSTREAMS
 }
+
+
+def partition_job_name(partitions: str) -> str:
+    """The job that syncs any partitions of that name."""
+    return f"{partitions}_sync"
+
+
+def _partition_job(partitions: str) -> UnresolvedAssetJobDefinition:
+    flows = [flow for flow in PARTITIONED_FLOWS if flow.partitions.name == partitions]
+    streams = [flow.stream for flow in flows]
+    return dg.define_asset_job(
+        partition_job_name(partitions),
+        selection=dg.AssetSelection.assets(*map(asset_key, streams)),
+        description=(
+            f"Sync partitions of {' and '.join(streams)}: any of them as one run. Where they are no unbroken "
+            "range, Dagster queues a run for each; the first does the work of the others and cancels them."
+        ),
+        tags={
+            "dagster/max_runtime": str(_MAX_PARTITIONS_RUNTIME_SECONDS),
+            UPSTREAM_TAG: flows[0].upstream.name,
+        },
+    )
+
+
+PARTITION_JOBS = {name: _partition_job(name) for name in PARTITIONS_DEFS}

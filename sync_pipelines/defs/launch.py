@@ -6,13 +6,13 @@ import dagster as dg
 from dagster._core.execution.plan.objects import StepFailureData
 
 from sync_pipelines.core import SyncReport
-from sync_pipelines.defs.assets import SyncConfig, asset_key
-from sync_pipelines.defs.metadata import report_from_metadata, was_guarded
+from sync_pipelines.defs.config import PartitionsConfig, SyncConfig, asset_key
+from sync_pipelines.defs.metadata import failed_partitions, report_from_metadata, was_guarded
 from sync_pipelines.flows.runner import Finished, Runner, not_run
-from sync_pipelines.flows.spec import Flow
+from sync_pipelines.flows.spec import Flow, PartitionedFlow
 from sync_pipelines.log import redact
 
-__all__ = ["launch", "prepare_instance"]
+__all__ = ["launch", "launch_partitions", "prepare_instance"]
 
 # Dagster's console logger repeats every event; they are all in the run's event log.
 _QUIET_CONSOLE = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -25,20 +25,7 @@ def launch(
 
     Raises KeyboardInterrupt when it was interrupted; the history says so too.
     """
-    keys = [asset_key(flow.stream) for flow in flows]
-    asked = (config or SyncConfig()).model_dump(exclude_defaults=True)
-    if set(keys) != job.asset_layer.executable_asset_keys:
-        # Here and not as an argument of execute_in_process, which would find our runner to be another resource.
-        job = job.get_subset(asset_selection=set(keys))
-    with dg.DagsterInstance.get() as instance:
-        result = job.execute_in_process(
-            instance=instance,
-            resources={"runner": runner},
-            run_config={**_QUIET_CONSOLE, "ops": {key.to_python_identifier(): {"config": asked} for key in keys}},
-            raise_on_error=False,
-        )
-    if any(_was_interrupted(event) for event in result.all_events):
-        raise KeyboardInterrupt
+    result = _execute(job, flows, runner, config or SyncConfig())
     found = {flow.stream: _report_of(flow, result.all_events) for flow in flows}
     reports = [found[flow.stream] or not_run(flow) for flow in flows]
     return Finished(
@@ -50,6 +37,55 @@ def launch(
     )
 
 
+def launch_partitions(
+    job: dg.JobDefinition, flows: Sequence[PartitionedFlow], runner: Runner, config: PartitionsConfig
+) -> Finished:
+    """Run any partitions of `flows`, which are a job's or some of them, as one run: a report for each partition.
+
+    Where something ended a flow for all that were left, its stream has one more report, of no partition.
+    Raises KeyboardInterrupt when it was interrupted.
+    """
+    result = _execute(job, flows, runner, config)
+    with dg.DagsterInstance.get() as instance:
+        # The result of a step that failed lacks what the step said before.
+        logs = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    made = [entry.asset_materialization for entry in logs if entry.asset_materialization]
+    reports: list[SyncReport] = []
+    guarded: set[str] = set()
+    for flow in flows:
+        mine = (m for m in made if m.asset_key == asset_key(flow.stream))
+        reports += [report_from_metadata(flow.stream, m.metadata, m.partition) for m in mine]
+        if failure := _failure_of(flow.stream, result.all_events):
+            metadata = (failure.user_failure_data.metadata if failure.user_failure_data else None) or {}
+            for report, was_stopped in failed_partitions(metadata):
+                reports.append(report)
+                guarded.update([flow.stream] if was_stopped else ())
+            if not metadata or "failure" in metadata:
+                reports.append(_report_of_failure(flow.stream, failure))
+    success = result.success and all(report.complete for report in reports)
+    return Finished(reports, success, result.run_id, guarded=frozenset(guarded))
+
+
+def _execute(
+    job: dg.JobDefinition, flows: Sequence[Flow | PartitionedFlow], runner: Runner, config: SyncConfig
+) -> dg.ExecuteInProcessResult:
+    keys = {asset_key(flow.stream) for flow in flows}
+    asked = {"config": config.model_dump(exclude_defaults=True)}
+    if keys != job.asset_layer.executable_asset_keys:
+        # Here and not as an argument of execute_in_process, which would find our runner to be another resource.
+        job = job.get_subset(asset_selection=keys)
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            resources={"runner": runner},
+            run_config={**_QUIET_CONSOLE, "ops": {_step(flow.stream): asked for flow in flows}},
+            raise_on_error=False,
+        )
+    if any(_was_interrupted(event) for event in result.all_events):
+        raise KeyboardInterrupt
+    return result
+
+
 def _was_interrupted(event: dg.DagsterEvent) -> bool:
     """Dagster keeps Ctrl-C to itself and calls it a failed step."""
     error = event.step_failure_data.error if event.is_step_failure else None
@@ -57,12 +93,16 @@ def _was_interrupted(event: dg.DagsterEvent) -> bool:
 
 
 def _was_guarded(flow: Flow, events: Sequence[dg.DagsterEvent]) -> bool:
-    failure = _failure_of(flow, events)
+    failure = _failure_of(flow.stream, events)
     return bool(failure and failure.user_failure_data and was_guarded(failure.user_failure_data.metadata or {}))
 
 
-def _failure_of(flow: Flow, events: Sequence[dg.DagsterEvent]) -> StepFailureData | None:
-    step = asset_key(flow.stream).to_python_identifier()
+def _step(stream: str) -> str:
+    return asset_key(stream).to_python_identifier()
+
+
+def _failure_of(stream: str, events: Sequence[dg.DagsterEvent]) -> StepFailureData | None:
+    step = _step(stream)
     return next((e.step_failure_data for e in events if e.is_step_failure and e.step_key == step), None)
 
 
@@ -71,17 +111,17 @@ def _report_of(flow: Flow, events: Sequence[dg.DagsterEvent]) -> SyncReport | No
     for event in events:
         if event.is_step_materialization and event.asset_key == key:
             return report_from_metadata(flow.stream, event.step_materialization_data.materialization.metadata)
-    failure = _failure_of(flow, events)
-    return _report_of_failure(flow, failure) if failure else None
+    failure = _failure_of(flow.stream, events)
+    return _report_of_failure(flow.stream, failure) if failure else None
 
 
-def _report_of_failure(flow: Flow, failure: StepFailureData) -> SyncReport:
+def _report_of_failure(stream: str, failure: StepFailureData) -> SyncReport:
     if failure.user_failure_data is not None:
-        report = report_from_metadata(flow.stream, failure.user_failure_data.metadata or {})
+        report = report_from_metadata(stream, failure.user_failure_data.metadata or {})
         said = failure.user_failure_data.description or ""
-        return report if report.errors else SyncReport(flow.stream, errors=(said,))
+        return report if report.errors else SyncReport(stream, errors=(said,))
     first_line = failure.error.message.strip().splitlines()[0] if failure.error else "unknown"
-    return SyncReport(flow.stream, errors=(f"a defect of sync-pipelines: {redact(first_line)}",))
+    return SyncReport(stream, errors=(f"a defect of sync-pipelines: {redact(first_line)}",))
 
 
 def prepare_instance() -> None:

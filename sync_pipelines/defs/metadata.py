@@ -1,6 +1,7 @@
 """A flow's report as run metadata, and back: every counter is a number that the UI can plot over time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import dagster as dg
@@ -8,34 +9,69 @@ import sqlalchemy as sa
 
 from sync_pipelines.core import SyncReport
 from sync_pipelines.errors import GuardTripped, SyncError
+from sync_pipelines.flows.partitions import PartitionDone
 from sync_pipelines.postgres.spec import TableSpec
 
-__all__ = ["definition_metadata", "failure_metadata", "report_from_metadata", "report_metadata", "was_guarded"]
+__all__ = [
+    "definition_metadata",
+    "failed_partitions",
+    "failure_metadata",
+    "partition_failure_metadata",
+    "report_from_metadata",
+    "report_metadata",
+    "was_guarded",
+]
 
 _FAILURE = "failure"
+_FAILED, _NOT_REACHED = "failed_partitions", "partitions_not_reached"
+_NO_FACTS = {f.name for f in fields(SyncReport)} | {_FAILURE, _FAILED, _NOT_REACHED}
 
 
 def report_metadata(report: SyncReport) -> dict[str, dg.MetadataValue[Any]]:
     """The counters by their names; the stream and partition are the asset's own."""
     values = report.to_dict()
     del values["stream"], values["partition"]
-    errors = values.pop("errors")
-    metadata: dict[str, dg.MetadataValue[Any]] = {
-        name: dg.MetadataValue.bool(value) if isinstance(value, bool) else dg.MetadataValue.int(value)
-        for name, value in values.items()
-    }
+    errors, facts = values.pop("errors"), values.pop("facts", {})
+    metadata = {name: _value(value) for name, value in (*values.items(), *facts.items())}
     return {**metadata, "errors": dg.MetadataValue.json(errors)} if errors else metadata
 
 
-def report_from_metadata(stream: str, metadata: Mapping[str, dg.MetadataValue[Any]]) -> SyncReport:
-    """The inverse of `report_metadata`; other entries are ignored."""
-    return SyncReport.from_dict({**{name: entry.value for name, entry in metadata.items()}, "stream": stream})
+def _value(value: Any) -> dg.MetadataValue[Any]:
+    if isinstance(value, bool):
+        return dg.MetadataValue.bool(value)
+    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.text(value)
+
+
+def report_from_metadata(
+    stream: str, metadata: Mapping[str, dg.MetadataValue[Any]], partition: str | None = None
+) -> SyncReport:
+    """The inverse of `report_metadata`; entries that are neither counter nor fact are ignored."""
+    values = {name: entry.value for name, entry in metadata.items()}
+    facts = {name: value for name, value in values.items() if name not in _NO_FACTS and "/" not in name}
+    return SyncReport.from_dict({**values, "stream": stream, "partition": partition, "facts": facts})
 
 
 def failure_metadata(error: SyncError, report: SyncReport | None) -> dict[str, dg.MetadataValue[Any]]:
     """The counters so far, where a run had begun, and the kind of error that ended it."""
     counters = report_metadata(report) if report is not None else {}
     return {**counters, _FAILURE: dg.MetadataValue.text(type(error).__name__)}
+
+
+def partition_failure_metadata(
+    bad: Sequence[PartitionDone], ended_by: SyncError | None, not_reached: int
+) -> dict[str, dg.MetadataValue[Any]]:
+    """The report of each partition that failed; how many were not reached, and the error that ended it for all."""
+    failed = [{**done.report.to_dict(), _FAILURE: type(done.error).__name__} for done in bad]
+    metadata: dict[str, dg.MetadataValue[Any]] = {_FAILED: dg.MetadataValue.json(failed)}
+    if ended_by is None:
+        return metadata
+    return {**metadata, _NOT_REACHED: _value(not_reached), _FAILURE: _value(type(ended_by).__name__)}
+
+
+def failed_partitions(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[tuple[SyncReport, bool]]:
+    """The reports in `partition_failure_metadata`, each with whether the mass-change guard stopped it."""
+    failed: Any = metadata[_FAILED].value if _FAILED in metadata else []
+    return [(SyncReport.from_dict(report), report[_FAILURE] == GuardTripped.__name__) for report in failed]
 
 
 def was_guarded(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
@@ -50,11 +86,13 @@ def definition_metadata(table: TableSpec, view: str) -> dict[str, Any]:
     """
     known = {"dagster/table_name": table.kind, "read": view, "owned_by_sync": ", ".join(table.owned)}
     if isinstance(table.table, sa.Table):
-        return {**known, "dagster/column_schema": _column_schema(table, table.table)}
+        return {**known, "dagster/column_schema": _column_schema(table.table)}
     return known
 
 
-def _column_schema(spec: TableSpec, table: sa.Table) -> dg.TableSchema:
+def _column_schema(table: sa.Table) -> dg.TableSchema:
+    keyed = (c for c in table.constraints if isinstance(c, (sa.PrimaryKeyConstraint, sa.UniqueConstraint)))
+    keys = [{column.name for column in constraint.columns} for constraint in keyed]
     columns = [
         dg.TableColumn(
             name=column.name,
@@ -62,7 +100,7 @@ def _column_schema(spec: TableSpec, table: sa.Table) -> dg.TableSchema:
             description=column.comment,
             constraints=dg.TableColumnConstraints(
                 nullable=bool(column.nullable),
-                unique=column.primary_key or spec.natural_key == (column.name,),
+                unique={column.name} in keys,
             ),
         )
         for column in table.columns

@@ -7,7 +7,7 @@ from sync_pipelines.sandbox.webtolearn import Platform
 from sync_pipelines_tests.cli.commands import Run, one_clear_line, result
 
 Wtl = Callable[..., dict[str, str]]
-VARYING = {"duration_ms", "differences"}
+VARYING = {"duration_ms", "differences", "facts"}
 
 
 def counted(said: dict[str, Any]) -> list[dict[str, Any]]:

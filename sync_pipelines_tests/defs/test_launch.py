@@ -7,9 +7,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-import sync_pipelines
 from sync_pipelines.definitions import defs
-from sync_pipelines.defs.assets import FLOW_ASSETS, SyncConfig, asset_key
+from sync_pipelines.defs.assets import FLOW_ASSETS
+from sync_pipelines.defs.config import SyncConfig, asset_key
 from sync_pipelines.defs.launch import launch
 from sync_pipelines.flows.registry import FLOWS
 from sync_pipelines.flows.runner import Finished, Runner
@@ -17,15 +17,6 @@ from sync_pipelines.flows.spec import Flow
 from sync_pipelines.flows.webtolearn import USERS
 from sync_pipelines.sandbox.webtolearn import Platform
 from sync_pipelines.settings import Settings
-
-PROJECT = Path(sync_pipelines.__file__).parent.parent
-
-
-@pytest.fixture
-def instance_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    return tmp_path
 
 
 @pytest.fixture
@@ -52,8 +43,10 @@ def test_every_counter_of_a_run_is_a_number_in_its_metadata(run: Callable[..., F
             assert event.asset_materialization is not None
             kept = {name: entry.value for name, entry in event.asset_materialization.metadata.items()}
             said = report.to_dict()
+            facts = said.pop("facts")
             del said["stream"], said["partition"], said["errors"]
-            assert kept == said
+            assert kept == said | facts
+            assert facts["requests_left_minute"] > 0
 
 
 def test_the_history_is_kept_in_the_database_in_a_schema_of_its_own(
@@ -132,11 +125,11 @@ def test_a_failure_that_a_rerun_would_not_mend_is_not_retried(
     platform.users.clear()
     asset = next(asset for asset in FLOW_ASSETS if asset.key == asset_key(USERS.stream))
     with pytest.raises(dg.Failure, match="100 of 100") as caught:
-        asset(config=SyncConfig(), runner=runner)
+        asset(dg.build_asset_context(), config=SyncConfig(), runner=runner)
     assert caught.value.allow_retries is False
     unreachable = Runner(sync_settings("http://127.0.0.1:1/api/v1"))
     with pytest.raises(dg.Failure) as caught:
-        asset(config=SyncConfig(), runner=unreachable)
+        asset(dg.build_asset_context(), config=SyncConfig(), runner=unreachable)
     assert caught.value.allow_retries is True
 
 

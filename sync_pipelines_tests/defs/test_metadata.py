@@ -12,7 +12,9 @@ from sync_pipelines.errors import GuardTripped, StateError
 from sync_pipelines.flows.webtolearn import COURSES
 from sync_pipelines.postgres.spec import TableSpec
 
-REPORT = SyncReport("wtl/courses", fetched=3, skipped=3, deleted=1, restored=1, errors=("said",))
+REPORT = SyncReport(
+    "wtl/courses", fetched=3, skipped=3, deleted=1, restored=1, errors=("said",), facts={"left": 3, "found": "it"}
+)
 
 
 def test_a_report_survives_being_metadata() -> None:
