@@ -49,7 +49,7 @@ def _partition_job(partitions: str) -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.assets(*map(asset_key, streams)),
         description=(
             f"Sync partitions of {' and '.join(streams)}: any of them as one run. Where they are no unbroken "
-            "range, Dagster queues a run for each; the first does the work of the others and cancels them."
+            "range, Dagster queues a run for each; the first does the work of the others and removes them."
         ),
         tags={
             "dagster/max_runtime": str(_MAX_PARTITIONS_RUNTIME_SECONDS),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from sync_pipelines.core import SyncReport
-from sync_pipelines.defs.backfills import cancel_what_is_done, partitions_of_run
+from sync_pipelines.defs.backfills import partitions_of_run, settle_those_behind
 from sync_pipelines.defs.config import PartitionsConfig, asset_key
 from sync_pipelines.defs.metadata import partition_failure_metadata, report_metadata
 from sync_pipelines.errors import RateLimited, SyncError
@@ -61,7 +61,7 @@ def sync_partitions(
                 bad.append(result)
     except SyncError as error:
         ended_by = error
-    cancel_what_is_done(context)
+    settle_those_behind(context, keys)
     if bad or ended_by is not None:
         raise _failure(flow, bad, len(keys) - done - len(bad), len(keys), ended_by)
 

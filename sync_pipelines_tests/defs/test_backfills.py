@@ -1,12 +1,14 @@
-"""A backfill of courses here and there: Dagster queues a run for each gap, and the first does the work of all."""
+"""A backfill of courses here and there: Dagster queues a run for each range; the first does the work of all."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
@@ -30,13 +32,34 @@ class Backfill:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
         self.job = defs.resolve_job_def("wtl_courses_sync")
+        self.noted = PartitionBackfill(
+            "b",
+            BulkActionStatus.REQUESTED,
+            from_failure=False,
+            tags={},
+            backfill_timestamp=0.0,
+            asset_selection=ASSETS,
+        )
 
-    def queue(self, first: str, last: str, *, backfill: str = "b", assets: Sequence[dg.AssetKey] = ASSETS) -> str:
+    def note(self, noted: PartitionBackfill | None = None) -> None:
+        """Have the instance know of it; as it is when all of its runs are queued."""
+        self.instance.add_backfill(noted or self.noted)
+
+    def queue(
+        self, first: str, last: str, *, backfill: str = "b", assets: Sequence[dg.AssetKey] | None = ASSETS
+    ) -> str:
+        return self._queue(self._tags(first, last, backfill), frozenset(assets) if assets else None)
+
+    def queue_of_job(self, key: str) -> str:
+        """As for a backfill of the job: a run a partition, of whatever assets the job has."""
+        return self._queue({"dagster/backfill": "b", "dagster/partition": key}, None)
+
+    def _queue(self, tags: dict[str, str], assets: frozenset[dg.AssetKey] | None) -> str:
         run = self.instance.create_run_for_job(
             self.job,
             status=dg.DagsterRunStatus.QUEUED,
-            tags=self._tags(first, last, backfill),
-            asset_selection=frozenset(assets),
+            tags=tags,
+            asset_selection=assets,
             remote_job_origin=_ORIGIN,
             job_code_origin=_CODE,
         )
@@ -50,10 +73,18 @@ class Backfill:
             raise_on_error=False,
         )
 
-    def status(self, run_id: str) -> str:
-        run = self.instance.get_run_by_id(run_id)
-        assert run is not None
-        return run.status.value
+    def run_first_of_job(self, key: str) -> dg.ExecuteInProcessResult:
+        return self.job.execute_in_process(
+            instance=self.instance,
+            tags={"dagster/backfill": "b"},
+            partition_key=key,
+            raise_on_error=False,
+        )
+
+    def left(self, *run_ids: str) -> list[str | None]:
+        """What became of queued runs: their status, None of those that are gone."""
+        runs = map(self.instance.get_run_by_id, run_ids)
+        return [run and run.status.value for run in runs]
 
     def materialized(self, asset: dg.AssetKey) -> set[str]:
         return set(self.instance.get_materialized_partitions(asset))
@@ -82,38 +113,111 @@ def keys(platform: Platform) -> list[str]:
 @pytest.fixture
 def backfill(
     platform: Platform, instance_home: object, serve: Callable[[Any], str], sync_settings: Callable[..., Settings]
-):
+) -> Generator[Backfill, None, None]:
     runner = Runner(sync_settings(serve(platform)))
     launch(defs.resolve_job_def("wtl_sync"), FLOWS, runner)
     with dg.DagsterInstance.get() as instance:
         yield Backfill(instance)
 
 
-def test_the_first_run_does_the_work_of_those_behind_it_and_cancels_them(
+def test_the_first_run_does_the_work_of_those_behind_it_and_removes_them(
     backfill: Backfill, keys: list[str]
 ) -> None:
+    backfill.note()
     behind = [backfill.queue(keys[3], keys[3]), backfill.queue(keys[6], keys[8])]
     assert backfill.run_first(keys[0], keys[1]).success
-    assert [backfill.status(run) for run in behind] == ["CANCELED", "CANCELED"]
+    assert backfill.left(*behind) == [None, None]
     for asset in ASSETS:
         assert backfill.materialized(asset) == {keys[n] for n in (0, 1, 3, 6, 7, 8)}
 
 
+def test_a_backfill_of_the_job_is_one_run_too_and_none_of_its_assets_is_left_out(
+    backfill: Backfill, keys: list[str]
+) -> None:
+    backfill.note()
+    behind = [backfill.queue_of_job(key) for key in keys[1:6]]
+    assert backfill.run_first_of_job(keys[0]).success
+    assert backfill.left(*behind) == [None] * 5
+    for asset in ASSETS:
+        assert backfill.materialized(asset) == set(keys[:6])
+
+
 def test_runs_of_other_backfills_and_of_other_assets_are_left_alone(backfill: Backfill, keys: list[str]) -> None:
+    backfill.note()
     others = [
         backfill.queue(keys[3], keys[3], backfill="another"),
         backfill.queue(keys[4], keys[4], assets=ASSETS[:1]),
     ]
     assert backfill.run_first(keys[0], keys[0]).success
-    assert [backfill.status(run) for run in others] == ["QUEUED", "QUEUED"]
+    assert backfill.left(*others) == ["QUEUED", "QUEUED"]
     assert backfill.materialized(ASSETS[0]) == {keys[0]}
 
 
-def test_a_run_behind_whose_course_failed_stays_to_try_again(
+@pytest.mark.parametrize("of_job", [False, True])
+def test_a_run_behind_of_whose_courses_one_failed_is_canceled_and_not_tried_again(
+    backfill: Backfill, keys: list[str], platform: Platform, of_job: bool
+) -> None:
+    backfill.note()
+    if of_job:
+        good, bad = backfill.queue_of_job(keys[3]), backfill.queue_of_job(keys[6])
+    else:
+        good, bad = backfill.queue(keys[3], keys[3]), backfill.queue(keys[5], keys[6])
+    platform.switch_on("null", path=f"/training/{keys[6]}/user/list")
+    first = backfill.run_first_of_job(keys[0]) if of_job else backfill.run_first(keys[0], keys[0])
+    assert not first.success
+    assert backfill.left(good, bad) == [None, "CANCELED"]
+    done = {keys[n] for n in ((0, 3) if of_job else (0, 3, 5))}
+    assert backfill.materialized(dg.AssetKey(["wtl", "course_users"])) == done
+
+
+def test_a_run_of_courses_that_are_no_partitions_any_more_is_left_to_say_so(
+    backfill: Backfill, keys: list[str]
+) -> None:
+    backfill.note()
+    behind = backfill.queue(keys[3], keys[4])
+    backfill.instance.delete_dynamic_partition("wtl_courses", keys[4])
+    assert backfill.run_first(keys[0], keys[0]).success
+    assert backfill.left(behind) == ["QUEUED"]
+
+
+def test_what_the_first_run_did_not_reach_is_canceled_and_not_asked_for_again(
     backfill: Backfill, keys: list[str], platform: Platform
 ) -> None:
-    good, bad = backfill.queue(keys[3], keys[3]), backfill.queue(keys[5], keys[6])
-    platform.switch_on("null", path=f"/training/{keys[6]}/user/list")
-    assert not backfill.run_first(keys[0], keys[0]).success
-    assert (backfill.status(good), backfill.status(bad)) == ("CANCELED", "QUEUED")
-    assert backfill.materialized(dg.AssetKey(["wtl", "course_users"])) == {keys[n] for n in (0, 3, 5)}
+    backfill.note()
+    behind = [backfill.queue(keys[3], keys[3]), backfill.queue(keys[6], keys[8])]
+    platform.switch_on("bad-token", path="/training/*/user/list")
+    assert not backfill.run_first(keys[0], keys[1]).success
+    assert backfill.left(*behind) == ["CANCELED", "CANCELED"]
+    assert backfill.materialized(dg.AssetKey(["wtl", "course_users"])) == set()
+
+
+def _still_queueing(noted: PartitionBackfill, keys: list[str]) -> dict[str, PartitionBackfill | None]:
+    return {
+        "an asset's": noted.with_submitting_run_requests([dg.RunRequest()], ["r"]),
+        "a job's": noted._replace(asset_selection=None, partition_names=keys),
+        "the command line's": None,
+    }
+
+
+@pytest.mark.parametrize("whose", ["an asset's", "a job's", "the command line's"])
+def test_what_is_queued_only_after_the_first_run_began_is_of_that_run_too(
+    backfill: Backfill, keys: list[str], whose: str
+) -> None:
+    unfinished = _still_queueing(backfill.noted, keys)[whose]
+    if unfinished is not None:
+        backfill.note(unfinished)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(backfill.run_first, keys[0], keys[0])
+        while not backfill.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+            assert not first.done()
+        late = backfill.queue(keys[5], keys[7])
+        if unfinished is None:
+            backfill.note(backfill.noted.with_status(BulkActionStatus.COMPLETED))
+        else:
+            backfill.instance.update_backfill(
+                unfinished.with_submitting_run_requests([], []).with_partition_checkpoint(keys[-1])
+            )
+        assert first.result().success
+    assert backfill.left(late) == [None]
+    for asset in ASSETS:
+        assert backfill.materialized(asset) == {keys[n] for n in (0, 5, 6, 7)}
