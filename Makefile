@@ -1,6 +1,8 @@
 # Needs python3 (3.11 or later, with venv) and make; everything else is in requirements.lock.
 PYTHON ?= python3
 BIN := .venv/bin
+# Test processes: a third of a test is waiting for servers.
+WORKERS ?= 3
 
 .PHONY: help install demo test check fix lock bench bench-lock
 .DEFAULT_GOAL := help
@@ -10,8 +12,8 @@ help: ## show these targets
 install: .venv/installed ## make .venv from requirements.lock
 demo: install ## PostgreSQL, a simulated WebToLearn and the Dagster UI; Ctrl-C stops it
 	@$(BIN)/sync-pipelines demo
-test: install ## all tests, against a real PostgreSQL and real sockets
-	@$(BIN)/python -m pytest $(ARGS)
+test: install ## all tests, against real PostgreSQL servers and real sockets; WORKERS=0 for one process
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 bench: install ## ours against dlt, the row-at-a-time design and the limits of this machine
 	@$(BIN)/python -m benchmarks $(ARGS)
 check: install ## linter, formatter and types

@@ -41,7 +41,19 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None,
         yield given
         return
     with embedded_postgres(tmp_path_factory.mktemp("pg")) as url:
+        _never_wait_for_the_disk(url)
         yield url
+
+
+def _never_wait_for_the_disk(url: str) -> None:
+    """Tests kill clients, never the machine: what the server has written, it has."""
+    admin = sa.create_engine(
+        sa.make_url(url).set(drivername="postgresql+psycopg"), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT"
+    )
+    with admin.connect() as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(sa.text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
 
 
 @pytest.fixture(scope="session")

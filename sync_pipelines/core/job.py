@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -34,9 +34,10 @@ class SyncJob(Generic[D]):
     """One stream, from its source to its target.
 
     `stream` names it for people ("wtl/courses"); `partition` is the part of it that `source` reads, where it reads
-    a part: what is remembered of a run is remembered by both. `batch_size` is the number of records per
-    transaction. `plan` reads everything and writes nothing. `full` ignores the checkpoint and reads from the
-    beginning.
+    a part: what is remembered of a run is remembered by both. `shares_with` names other streams that bring records
+    of the same system: none of their runs goes on meanwhile, for what one has just bound is missing from what the
+    other read before. `batch_size` is the number of records per transaction. `plan` reads everything and writes
+    nothing. `full` ignores the checkpoint and reads from the beginning.
 
     A complete snapshot that lacks more than `max_vanish_ratio` of the stream's rows and more than 20, or that is
     empty where it was not and `may_be_empty` does not say that this is normal, raises GuardTripped and marks
@@ -50,6 +51,7 @@ class SyncJob(Generic[D]):
     store: StateStore
     logger: SyncLogger = field(default_factory=SilentLogger)
     partition: str | None = None
+    shares_with: Sequence[str] = ()
     batch_size: int = 10_000
     plan: bool = False
     full: bool = False
@@ -70,7 +72,9 @@ class SyncJob(Generic[D]):
         """
         tally = Tally(self.stream, self.partition)
         try:
-            with _few_collections(), nullcontext() if self.plan else self.store.exclusive(self.name):
+            with _few_collections(), ExitStack() as stack:
+                for stream in () if self.plan else (self.name, *self.shares_with):
+                    stack.enter_context(self.store.exclusive(stream))
                 self._run(tally)
         except SyncError as error:
             tally.ended_by = str(error)

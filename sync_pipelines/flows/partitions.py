@@ -26,7 +26,7 @@ from sync_pipelines.errors import (
     SyncError,
 )
 from sync_pipelines.flows.lookup import StoredIds
-from sync_pipelines.flows.registry import FLOWS, placed_part
+from sync_pipelines.flows.registry import FLOWS, placed_part, sharing
 from sync_pipelines.flows.runner import (
     Finished,
     Progress,
@@ -197,9 +197,9 @@ def _synced(
             if isinstance(read, SyncError):
                 raise read
             for part, target, source in zip(parts, targets, read, strict=True):
-                mapper = part.mapper(lookup, key)
-                synced = job(part.stream, source, mapper, target, store, partition=key).run()
-                reports.append(synced)
+                mapper, shared = part.mapper(lookup, key), sharing(part)
+                run = job(part.stream, source, mapper, target, store, partition=key, shares_with=shared).run
+                reports.append(run())
         except _EVERYBODYS:
             raise
         except SyncError as error:

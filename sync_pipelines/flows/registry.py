@@ -27,6 +27,7 @@ __all__ = [
     "placed",
     "placed_part",
     "require_settings",
+    "sharing",
     "streams_by_system",
 ]
 
@@ -102,13 +103,18 @@ def placed(flow: Flow, settings: Settings) -> Flow:
 
 def placed_part(part: Part, settings: Settings) -> Part:
     """As `placed`, for a part of a partitioned flow; one without an entry lies where its system's flow does."""
-    stream = next((flow.stream for flow in FLOWS if flow.system == part.system), part.stream)
+    stream = next(iter(sharing(part)), part.stream)
     table = _declared(stream, part.table, settings)
     if table is None:
         return part
     return replace(
         part, table=table, mapper=lambda lookup, partition: _Into(part.mapper(lookup, partition), table)
     )
+
+
+def sharing(part: Part) -> list[str]:
+    """The streams that bring records of this part's system, too."""
+    return [flow.stream for flow in FLOWS if flow.system == part.system]
 
 
 def _declared(stream: str, own: TableSpec, settings: Settings) -> TableSpec | None:

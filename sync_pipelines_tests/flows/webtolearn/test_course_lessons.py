@@ -1,13 +1,16 @@
 """The lessons of a course: taken where the platform is proven to show them, and nowhere else."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from sync_pipelines.errors import NotFound, SourceUnavailable, SyncError, UnexpectedAnswer
 from sync_pipelines.flows.partitions import PartitionDone
+from sync_pipelines.flows.runner import open_database
 from sync_pipelines.flows.webtolearn import COURSE_LESSONS, LESSON_CATALOG
+from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines.sandbox.webtolearn import Platform
 from sync_pipelines_tests.flows.webtolearn.school import School
 
@@ -254,6 +257,29 @@ def test_a_courses_list_brings_a_new_title_and_marks_no_lesson_anywhere(listed: 
     assert read(listed, course)[course].report.updated == 1
     assert listed.held()["lessons"][first] == "Nowy tytuł"
     assert listed.marked("lessons") == set()
+
+
+def test_a_lesson_is_not_bound_while_the_catalog_is_read(listed: School) -> None:
+    """It would be missing from what the catalog read before, and be marked as vanished."""
+    platform = listed.platform
+    platform.relation = "path"
+    platform.put("lessons", "4711", {"id": "4711", "name": "Nowa"})
+    platform.course_lessons["1"].append("4711")
+    before = listed.query("SELECT count(*) FROM sync.external_refs")
+    waiting = (
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        catalog = open_database(listed.settings).session()
+        with catalog as session, PostgresStateStore(session).exclusive(LESSON_CATALOG.stream):
+            reading = pool.submit(read, listed, "1")
+            while not listed.query(waiting):
+                assert not reading.done()
+            assert listed.query("SELECT count(*) FROM sync.external_refs") == before
+        assert reading.result()["1"].report.complete
+    assert ("1", "4711") in listed.places()
+    assert listed.run(LESSON_CATALOG).deleted == 0
 
 
 @pytest.mark.parametrize("fault", ["missing-title", "null-rows", "odd-ids", "disagreeing-aliases"])
