@@ -3,8 +3,6 @@
 Every reading of `[s, s+K]` but [limit, offset] starts at absolute position s. So the list is assembled by
 position: each page is asked for from the last row held, and must begin with that very row. The proof that
 nothing is missing is: as many rows as the server says there are, and a last request that added none.
-A short list is taken in one request, which proves itself where it brings as many rows as there are in all. That
-is also the only sure way to read rows that share an id, whose order nobody has promised.
 It does not matter in which order the pages were answered, because ids ascend: a page that begins with one row
 held and ends with the next has every row between. So pages are asked for ahead of their turn.
 Source: contracts/wtl.md A14–A16.
@@ -12,9 +10,7 @@ Source: contracts/wtl.md A14–A16.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,9 +19,21 @@ from typing import Any
 
 from sync_pipelines.errors import UnexpectedAnswer
 
-__all__ = ["GetPages", "Listing", "Page", "Range", "read_all", "read_short"]
+__all__ = [
+    "MAX_PAGES",
+    "GetPages",
+    "Listing",
+    "Page",
+    "Range",
+    "RowsMoved",
+    "check_order",
+    "check_reached",
+    "one_pass",
+    "read_all",
+    "to_its_end",
+]
 
-_MAX_PAGES = 100_000
+MAX_PAGES = 100_000
 _NO_TOTAL = "the server does not say how many rows there are (Content-Range)"
 _log = logging.getLogger(__name__)
 
@@ -54,7 +62,18 @@ class Listing:
     reason: str | None = None
 
 
-class _RowsMoved(Exception):
+def to_its_end(held: Sequence[Any], total: int | None) -> Listing:
+    """A list read until a request added nothing: complete, where what was said of its length lets that be so."""
+    reason = None
+    if total is None:
+        reason = _NO_TOTAL
+    elif len(held) == 1 and total == 0:
+        # The request that added nothing was the very one before: it showed no end.
+        reason = "one row came of a list that is said to have none"
+    return Listing(held, total, reason is None, reason)
+
+
+class RowsMoved(Exception):
     """The list changed while it was read."""
 
     def __init__(self, held: list[Any], total: int | None, what: str) -> None:
@@ -63,7 +82,7 @@ class _RowsMoved(Exception):
         self.total = total
 
 
-class _RepeatedId(_RowsMoved):
+class _RepeatedId(RowsMoved):
     """A pass ended well but for an id that came twice: a row that moved, or a defect upstream."""
 
 
@@ -84,22 +103,22 @@ def read_all(
     Raises UnexpectedAnswer when the server's answers cannot be a list in the order asked for, and whatever
     `get_pages` raises.
     """
-    moved: _RowsMoved | None = None
+    moved: RowsMoved | None = None
     for _ in range(1 + max_restarts):
         try:
-            return _one_pass(get_pages, row_id, page_size, on_page=on_page)
+            return one_pass(get_pages, row_id, page_size, on_page=on_page)
         except _RepeatedId as error:
             if isinstance(moved, _RepeatedId) and moved.held == error.held:
                 # Twice the same to the row: nothing moves, the upstream itself holds the id twice.
-                return Listing(error.held, error.total, True)
+                return to_its_end(error.held, error.total)
             moved = error
-        except _RowsMoved as error:
+        except RowsMoved as error:
             moved = error
     assert moved is not None
     return Listing(moved.held, moved.total, False, f"{moved}, in each of {1 + max_restarts} passes")
 
 
-def _one_pass(
+def one_pass(
     get_pages: GetPages,
     row_id: Callable[[Any], str | None],
     page_size: int,
@@ -111,19 +130,21 @@ def _one_pass(
     total: int | None = None
     pages_that_added = 0
     with closing(_pages_from_last_row(get_pages, held, page_size)) as pages:
-        for page in islice(pages, _MAX_PAGES):
+        for page in islice(pages, MAX_PAGES):
             if total is not None and (page.total is None or page.total < total):
-                raise _RowsMoved(held, total, "the number of rows shrank while they were read")
+                raise RowsMoved(held, total, "the number of rows shrank while they were read")
             total = page.total
             new = _without_overlap(held, page, total)
             held.extend(new)
             on_page(len(held), total)
             if not new:
-                _check_reached(held, total)
-                _check_order(held, row_id, total, pages_that_added, ids_repeat)
-                return Listing(held, total, total is not None, _NO_TOTAL if total is None else None)
+                check_reached(held, total)
+                check_order(held, row_id, pages_that_added)
+                if not ids_repeat and _some_repeat(held, row_id):
+                    raise _RepeatedId(held, total, "the same id came twice")
+                return to_its_end(held, total)
             pages_that_added += 1
-    raise UnexpectedAnswer(f"the list does not end: {_MAX_PAGES} pages were read")
+    raise UnexpectedAnswer(f"the list does not end: {MAX_PAGES} pages were read")
 
 
 def _pages_from_last_row(get_pages: GetPages, held: Sequence[Any], page_size: int) -> Generator[Page, None, None]:
@@ -153,12 +174,12 @@ def _starts(held: int, page: Page | None) -> Iterator[int]:
     return chain(range(start, page.total - 1, len(page.rows) - 1), (page.total - 1,))
 
 
-def _check_reached(held: Sequence[Any], total: int | None) -> None:
+def check_reached(held: Sequence[Any], total: int | None) -> None:
     """A request that adds nothing, while there is more, shows what the server's ranges are not."""
     if total is not None and len(held) < total:
         raise UnexpectedAnswer(
             f"the list stopped at row {len(held)} of {total}: the server does not take range=[a,b] as "
-            "first and last row, or offset and limit"
+            "first and last row, or offset and limit, and no list of it can be read; ask its vendor"
         )
     if total is not None and len(held) > total:
         _log.warning("%d rows came of a list that is said to have %d: they are taken", len(held), total)
@@ -168,68 +189,17 @@ def _without_overlap(held: list[Any], page: Page, total: int | None) -> Sequence
     if not held:
         return page.rows
     if not page.rows or page.rows[0] != held[-1]:
-        raise _RowsMoved(held, total, "rows moved while they were read")
+        raise RowsMoved(held, total, "rows moved while they were read")
     return page.rows[1:]
 
 
-def _check_order(
-    held: list[Any], row_id: Callable[[Any], str | None], total: int | None, pages: int, ids_repeat: bool
-) -> None:
-    """Ids that do not ascend, over several pages, are no proof of anything; repeated ones mean rows moved."""
-    ids = [i for i in map(row_id, held) if i is not None]
-    if not ids_repeat and len(set(ids)) < len(ids):
-        raise _RepeatedId(held, total, "the same id came twice")
-    numbers = [int(i) for i in ids]
+def check_order(held: Iterable[Any], row_id: Callable[[Any], str | None], pages: int) -> None:
+    """Raise UnexpectedAnswer where ids do not ascend over several pages: those are no proof of anything."""
+    numbers = [int(i) for i in map(row_id, held) if i is not None]
     if pages > 1 and any(a > b for a, b in pairwise(numbers)):
         raise UnexpectedAnswer("the server ignored the order asked for (sort by id): its pages cannot be joined")
 
 
-def read_short(
-    get_pages: GetPages,
-    first: Page,
-    row_id: Callable[[Any], str | None],
-    *,
-    page_size: int = 1000,
-    ids_repeat: bool = False,
-    max_restarts: int = 3,
-) -> Listing:
-    """Read a list of which `first` is the answer to `range=[0, page_size]`: no other request where that is all.
-
-    `ids_repeat` says that several rows may have one id: where such a list does not come in one answer, it takes
-    two passes that hold the same rows, in whatever order. Raises as `read_all` does.
-    """
-    if not first.rows and first.total:
-        _check_reached((), first.total)
-    if first.total is not None and page_size <= first.total != len(first.rows):
-        (first,) = get_pages([(0, first.total)])
-    if len(first.rows) == first.total and (ids_repeat or _are_unique(first.rows, row_id)):
-        return Listing(first.rows, first.total, True)
-    if not ids_repeat:
-        return read_all(get_pages, row_id, page_size=page_size, max_restarts=max_restarts)
-    return _two_equal_passes(get_pages, row_id, page_size, max_restarts)
-
-
-def _are_unique(rows: Sequence[Any], row_id: Callable[[Any], str | None]) -> bool:
-    ids = [i for i in map(row_id, rows) if i is not None]
-    return len(set(ids)) == len(ids)
-
-
-def _two_equal_passes(
-    get_pages: GetPages, row_id: Callable[[Any], str | None], page_size: int, max_restarts: int
-) -> Listing:
-    before: Counter[str] | None = None
-    listing = Listing((), None, False)
-    why = "rows moved while they were read"
-    for _ in range(2 + max_restarts):
-        try:
-            listing = _one_pass(get_pages, row_id, page_size, ids_repeat=True)
-        except _RowsMoved as moved:
-            listing, before, why = Listing(moved.held, moved.total, False), None, str(moved)
-            continue
-        if not listing.complete:
-            return listing
-        rows = Counter(json.dumps(row, sort_keys=True) for row in listing.rows)
-        if rows == before:
-            return listing
-        before, why = rows, "rows that share an id changed places between pages"
-    return Listing(listing.rows, listing.total, False, f"{why}, in {2 + max_restarts} passes")
+def _some_repeat(held: Iterable[Any], row_id: Callable[[Any], str | None]) -> bool:
+    ids = [i for i in map(row_id, held) if i is not None]
+    return len(set(ids)) < len(ids)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_pipelines.clients.paging import Listing, read_all, read_short
+from sync_pipelines.clients.paging import Listing, read_all
+from sync_pipelines.clients.short_lists import read_short
 from sync_pipelines.errors import UnexpectedAnswer
 from sync_pipelines_tests.clients.ranges import (
     MEANINGS,
@@ -143,3 +144,31 @@ def test_a_list_said_to_be_complete_has_every_row_that_was_there_throughout(
         assert churn.throughout <= {row[key] for row in listing.rows}
     else:
         assert listing.reason
+
+
+@pytest.mark.parametrize("cap", [None, 20, 50])
+@every_meaning
+@given(
+    size=st.integers(0, 300),
+    page_size=st.sampled_from([20, 50, 100, 1000]),
+    seed=seeds,
+    how_often=st.sampled_from([0.0, 0.02, 0.1, 0.3]),
+)
+@settings(max_examples=40)
+def test_where_rows_of_one_id_change_places_too_none_that_was_there_throughout_is_missing(
+    meaning: str, cap: int | None, size: int, page_size: int, seed: int, how_often: float
+) -> None:
+    rng = random.Random(seed)
+    server = Server(marked(grants(size, rng)), EVERY_MEANING[meaning], cap)
+    churn = Churn(server, rng, how_often, "mark")
+    server.ties = rng
+    try:
+        listing = short_of_grants(server, page_size, 1, seed)
+    except UnexpectedAnswer:
+        return
+    if listing.complete:
+        assert churn.throughout <= {row["mark"] for row in listing.rows}
+        assert len(listing.rows) == len({row["mark"] for row in listing.rows})
+    else:
+        assert listing.reason
+    assert listing.complete or how_often or meaning in NOT_BY_POSITION

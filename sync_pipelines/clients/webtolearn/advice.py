@@ -55,6 +55,7 @@ _ADVICE: Mapping[str, tuple[State, str]] = {
     "content_range missing": ("problem", _NO_TOTAL),
     "content_range wrong": ("warning", "Content-Range is wrong ({header}): a sync takes all rows that come."),
     "relation available": ("ok", _READABLE),
+    "course shows none": ("warning", "Of course {course} itself: {own}. A sync takes no lesson of it."),
     "relation not_available": ("warning", f"Lessons of a course cannot be read from this platform: {_LOCAL}"),
     "relation not_proven": ("warning", _NOT_PROVEN),
     "relation not_clear": ("warning", _NOT_CLEAR),
@@ -76,12 +77,19 @@ def advise(found: Diagnosis) -> Iterator[Advice]:
         "range": RANGE_NAMES.get(found.range.state),
         "header": found.content_range.why,
         "way": found.relation.way,
+        "own": _own(found),
         "left": found.requests["left_hour"],
     }
     for topic in _topics(found, whole):
         if topic in _ADVICE:
             state, text = _ADVICE[topic]
             yield Advice(state, text.format(**facts))
+
+
+def _own(found: Diagnosis) -> str | None:
+    """Why the course asked about shows no lesson, where others do."""
+    its_own = (e for e in found.endpoints if e.name == f"{found.relation.way}, this course")
+    return next((endpoint.why for endpoint in its_own if endpoint.verdict == "not_proven"), None)
 
 
 def _topics(found: Diagnosis, whole: Endpoint) -> Iterator[str]:
@@ -96,6 +104,8 @@ def _topics(found: Diagnosis, whole: Endpoint) -> Iterator[str]:
         yield f"sort_by_id {found.sort_by_id.state}"
         yield f"content_range {found.content_range.state}"
     yield f"relation {found.relation.state}"
+    if _own(found) is not None:
+        yield "course shows none"
     if any(e.verdict == "shown" and not e.fields["order"] for e in found.endpoints):
         yield "order missing"
     yield f"sort_by_order {found.sort_by_order.state}"

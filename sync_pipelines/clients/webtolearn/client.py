@@ -6,17 +6,18 @@ an endpoint that writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from itertools import tee
+from itertools import islice, tee
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from sync_pipelines.clients.budget import shared_budget, whole_number
 from sync_pipelines.clients.http import Answer, Request, Sender
-from sync_pipelines.clients.paging import GetPages, Listing, Page, Range, read_all, read_short
+from sync_pipelines.clients.paging import GetPages, Listing, Page, Range, read_all
+from sync_pipelines.clients.short_lists import read_short
 from sync_pipelines.clients.webtolearn.answers import page_of, raise_for_status
 from sync_pipelines.clients.webtolearn.records import Course, Grant, Lesson, User, WtlRecord, collapsed
 from sync_pipelines.clients.webtolearn.relation import (
@@ -36,6 +37,7 @@ __all__ = ["Probe", "Records", "RefusedRow", "WebToLearnClient"]
 R = TypeVar("R", bound=WtlRecord)
 OnPage = Callable[[int, int | None], None]
 _BY_ID = {"sort": '["id","ASC"]'}
+_BRIEF = {**_BY_ID, "range": "[0,1]"}
 _PROBE_SECONDS = 5.0
 # So many courses are looked at for one that shows lessons.
 _SAMPLE = 5
@@ -246,7 +248,8 @@ class WebToLearnClient:
     def lesson_relation(self, course_ids: Sequence[str]) -> Relation:
         """Whether, and how, the platform shows a course's lessons; some of `course_ids` are asked for the proof.
 
-        Found out once; remembered as long as the client lives. Raises RateLimited.
+        Those that come first; of the platform's own courses some more, where that are few. Found out once;
+        remembered as long as the client lives. Raises RateLimited.
         """
         if self._relation is None:
             self._relation = self._find_relation(course_ids)
@@ -256,28 +259,37 @@ class WebToLearnClient:
         said: list[str] = []
         known = True
         for way in WAYS:
-            verdict, why = judge(self.attempt(*way.request(IMPOSSIBLE_ID, {**_BY_ID, "range": "[0,1]"})))
-            if verdict != "plausible":
-                said.append(f"{way.name} {verdict}: {why}")
-                known = known and verdict != "unclear"
-                continue
-            every = self.attempt("lesson/list", {**_BY_ID, "range": "[0,1]"}).total
-            found = self._shows_lessons(way, course_ids, every)
-            if found is not None:
-                return Relation(way, f"shown by {way.name}: course {found} has lessons, and {why}", every)
-            said.append(
-                f"{way.name} not proven: no course of {min(len(course_ids), _SAMPLE)} has lessons of its own"
-            )
+            verdict, why = judge(self.attempt(*way.request(IMPOSSIBLE_ID, _BRIEF)))
+            if verdict == "plausible":
+                proof = self._proof(way, course_ids)
+                if isinstance(proof, Relation):
+                    return replace(proof, said=f"{proof.said}, and {why}")
+                verdict, why = proof
+            said.append(f"{way.name} {verdict}: {why}")
+            known = known and verdict != "unclear"
         return Relation(None, ("not available; " if known else "not clear; ") + "; ".join(said), known=known)
 
-    def _shows_lessons(self, way: Way, course_ids: Sequence[str], every: int | None) -> str | None:
-        """A course with some lessons, and not all there are."""
-        for course_id in course_ids[:_SAMPLE]:
-            looked = self.attempt(*way.request(course_id, {**_BY_ID, "range": "[0,1]"}))
-            ok = looked.status is not None and looked.status < 300
-            if ok and looked.rows and looked.total and (every is None or looked.total < every):
-                return course_id
-        return None
+    def _proof(self, way: Way, course_ids: Sequence[str]) -> Relation | tuple[str, str]:
+        """Shown by a course with some lessons, and not all there are; else a word for what came, and why."""
+        every = self.attempt("lesson/list", _BRIEF).total
+        if every is None:
+            return "unclear", "the platform does not say how many lessons there are"
+        looked_at = unanswered = 0
+        for course_id in islice(self._to_look_at(course_ids), _SAMPLE):
+            came = self.attempt(*way.request(course_id, _BRIEF))
+            looked_at, unanswered = looked_at + 1, unanswered + came.is_no_answer
+            if came.is_list and came.rows and came.total and came.total < every:
+                return Relation(way, f"shown by {way.name}: course {course_id} has lessons", every)
+        if unanswered:
+            return "unclear", f"of {looked_at} courses {unanswered} gave no answer"
+        return "not proven", f"no course of {looked_at} has lessons of its own"
+
+    def _to_look_at(self, course_ids: Sequence[str]) -> Iterator[str]:
+        yield from course_ids
+        for row in self.attempt("training/list", {**_BY_ID, "range": f"[0,{_SAMPLE}]"}).rows or ():
+            course_id = _id_or_none(Course, row)
+            if course_id is not None and course_id not in course_ids:
+                yield course_id
 
 
 def _are_all(count: int, relation: Relation) -> bool:

@@ -147,7 +147,7 @@ def _fields(rows: Iterable[Any]) -> dict[str, dict[str, int]]:
 def _failure(came: Attempt) -> Said | None:
     """What an answer is that is no list; None for a list."""
     status = came.status
-    if status is None or status >= 500 or status in (408, 429):
+    if status is None or came.is_no_answer:
         return "unclear", came.shape if status is None else f"status {status}"
     if status == 404:
         empty = came.shape == "empty body"
@@ -197,9 +197,11 @@ def _shown(came: Attempt, impossible: str, every: int | None) -> Said:
         return "not_proven", "no lesson came" if came.total else "the course has no lesson"
     if not came.total:
         return "not_proven", "Content-Range gives no total"
-    if every is not None and came.total >= every:
+    if every is None:
+        return "not_proven", "the platform does not say how many lessons there are"
+    if came.total >= every:
         return "not_proven", f"it shows all {every} lessons of the platform"
-    return "shown", f"{came.total} lessons" + ("" if every is None else f" of the platform's {every}")
+    return "shown", f"{came.total} lessons of the platform's {every}"
 
 
 # --- what the platform does -----------------------------------------------------------------------------------

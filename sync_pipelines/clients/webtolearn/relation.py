@@ -63,6 +63,16 @@ class Attempt:
     fields: Mapping[str, int] = field(default_factory=dict[str, int])
     content_range: str | None = None
 
+    @property
+    def is_no_answer(self) -> bool:
+        """Whether the next one may say something else."""
+        return self.status is None or self.status >= 500 or self.status in (408, 429)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is what was asked for."""
+        return self.status is not None and self.status < 300 and self.rows is not None
+
 
 def attempt_of(answer: Answer) -> Attempt:
     """An answer looked at, whatever it is."""
@@ -92,7 +102,7 @@ Verdict: TypeAlias = Literal["plausible", "ignored", "absent", "refused", "uncle
 def judge(impossible: Attempt) -> tuple[Verdict, str]:
     """What the answer for the impossible id says of a way of asking, and why."""
     status = impossible.status
-    if status is None or status >= 500 or status in (408, 429):
+    if status is None or impossible.is_no_answer:
         return "unclear", impossible.shape if status is None else f"status {status}"
     if status == 404:
         if impossible.shape == "empty body":

@@ -168,7 +168,7 @@ def test_without_content_range_nothing_would_be_marked_as_vanished(diagnose: Dia
     assert found.content_range.state == "missing"
     assert found.range.state == "inclusive"
     assert "nothing would ever be marked as vanished" in advice(found, "problem")
-    assert (found.relation.state, asked(found, "path, this course").verdict) == ("not_proven", "not_proven")
+    assert (found.relation.state, asked(found, "path, this course").verdict) == ("not_clear", "not_proven")
 
 
 def test_a_total_that_is_less_than_what_came_is_wrong(diagnose: Diagnose) -> None:
@@ -265,8 +265,13 @@ def test_ignored_filters_are_not_believed(diagnose: Diagnose, relation: str) -> 
     assert "use the local mapping wtl.course_lessons" in advice(found, "warning")
 
 
-def test_a_course_without_lessons_proves_nothing(diagnose: Diagnose) -> None:
-    found = diagnose(a_platform(relation="path"), WITHOUT_LESSONS)
+def test_a_course_without_lessons_proves_nothing_and_another_may(diagnose: Diagnose) -> None:
+    platform = a_platform(relation="path")
+    found = diagnose(platform, WITHOUT_LESSONS)
+    assert (found.course.state, found.relation.state) == ("known", "available")
+    assert f"Of course {WITHOUT_LESSONS} itself: the course has no lesson" in advice(found, "warning")
+    platform.course_lessons.update({course: [] for course in platform.course_lessons})
+    found = diagnose(platform, WITHOUT_LESSONS)
     assert (found.course.state, found.relation.state) == ("known", "not_proven")
     assert "ask about one that has some lessons" in advice(found, "warning")
 
@@ -275,7 +280,8 @@ def test_nor_does_a_course_that_has_them_all(diagnose: Diagnose) -> None:
     platform = a_platform(relation="path")
     platform.course_lessons[COURSE] = [row["id"] for row in platform.lessons]
     found = diagnose(platform)
-    assert found.relation.state == asked(found, "path, this course").verdict == "not_proven"
+    assert (found.relation.state, asked(found, "path, this course").verdict) == ("available", "not_proven")
+    assert f"Of course {COURSE} itself: it shows all" in advice(found, "warning")
 
 
 @pytest.mark.parametrize("relation", RELATIONS)

@@ -221,9 +221,6 @@ def test_a_course_emptied_of_lessons_is_not_believed_until_one_run_is_approved(l
     assert listed.places() == placed(listed.platform)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an empty course alone proves no way of asking, so it cannot be approved alone"
-)
 def test_a_course_emptied_of_lessons_can_be_approved_alone(listed: School) -> None:
     """Fault 12."""
     listed.platform.relation = "path"
