@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
 import sync_pipelines
 from sync_pipelines.definitions import defs
+from sync_pipelines.defs.jobs import QUEUE_TAG
 from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
 
 PROJECT = Path(sync_pipelines.__file__).parent.parent
@@ -59,6 +61,16 @@ def test_one_job_runs_what_is_read_whole_and_one_what_is_read_by_course_and_both
         assert int(job.tags["dagster/max_runtime"]) > 0
         assert job.tags["sync/upstream"] == "wtl"
         assert job.executor_def.name == "in_process"
+
+
+def test_no_job_runs_twice_at_once_and_a_backfill_of_hours_does_not_hold_up_the_lists() -> None:
+    config = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    limits = config["concurrency"]["runs"]["tag_concurrency_limits"]
+    one_a_value = {"applyLimitPerUniqueValue": True}
+    assert {"key": QUEUE_TAG, "value": one_a_value, "limit": 1} in limits
+    assert {"key": "dagster/backfill", "value": one_a_value, "limit": 1} in limits
+    queues = [job.tags[QUEUE_TAG] for job in map(defs.resolve_job_def, ("wtl_sync", "wtl_courses_sync"))]
+    assert len(set(queues)) == 2
 
 
 def test_definitions_validate_with_no_network_no_database_and_no_environment() -> None:

@@ -10,10 +10,11 @@ from sync_pipelines.defs.config import asset_key
 from sync_pipelines.defs.partitions import PARTITIONS_DEFS
 from sync_pipelines.flows.registry import PARTITIONED_FLOWS, UPSTREAMS, flows_of
 
-__all__ = ["JOBS", "PARTITION_JOBS", "UPSTREAM_TAG", "job_name", "partition_job_name"]
+__all__ = ["JOBS", "PARTITION_JOBS", "QUEUE_TAG", "UPSTREAM_TAG", "job_name", "partition_job_name"]
 
-#: dagster.yaml lets one run a value of this tag go on at a time.
 UPSTREAM_TAG = "sync/upstream"
+#: dagster.yaml lets one run a value of this tag go on at a time. A backfill of hours does not hold up the lists.
+QUEUE_TAG = "sync/queue"
 _MAX_RUNTIME_SECONDS = 900
 # A platform's requests of an hour, and then it has ended by itself.
 _MAX_PARTITIONS_RUNTIME_SECONDS = 5400
@@ -30,7 +31,11 @@ JOBS = {
         selection=dg.AssetSelection.assets(*(asset_key(flow.stream) for flow in flows_of(upstream))),
         description=f"Sync everything of {upstream}: " + ", ".join(flow.stream for flow in flows_of(upstream)),
         # A run whose process died with its parent would stay "started" for ever without it.
-        tags={"dagster/max_runtime": str(_MAX_RUNTIME_SECONDS), UPSTREAM_TAG: upstream},
+        tags={
+            "dagster/max_runtime": str(_MAX_RUNTIME_SECONDS),
+            UPSTREAM_TAG: upstream,
+            QUEUE_TAG: upstream,
+        },
     )
     for upstream in UPSTREAMS
 }
@@ -54,6 +59,7 @@ def _partition_job(partitions: str) -> UnresolvedAssetJobDefinition:
         tags={
             "dagster/max_runtime": str(_MAX_PARTITIONS_RUNTIME_SECONDS),
             UPSTREAM_TAG: flows[0].upstream.name,
+            QUEUE_TAG: partitions,
         },
     )
 
