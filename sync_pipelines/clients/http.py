@@ -11,7 +11,6 @@ import asyncio
 import logging
 import random
 import ssl
-import zlib
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -39,6 +38,7 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 from httpx_aiohttp import AiohttpTransport
 
+from sync_pipelines.clients.bodies import DAMAGE, MAX_BODY_BYTES, TooLarge, decoded, whole_body
 from sync_pipelines.clients.budget import RateBudget
 from sync_pipelines.errors import RateLimited, SourceError, SourceUnavailable, UnexpectedAnswer
 
@@ -48,12 +48,6 @@ T = TypeVar("T")
 Request = tuple[str, Mapping[str, str]]  # path below the base URL, and query
 _Sent = Coroutine[Any, Any, T]
 _log = logging.getLogger(__name__)
-_DAMAGE = EOFError, zlib.error
-_MAX_BODY_BYTES = 32 * 2**20
-
-
-class _TooLarge(Exception):
-    """A body larger than any list that could be meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +249,13 @@ class Sender:
             # Without httpx.AsyncClient: its redirects, cookies, passwords and proxies are none that we want.
             async with aclosing(await self._transport.handle_async_request(request)) as answer:
                 self.budget.heard(answer.headers)
-                body = await _body(answer)
-            return Answer(answer.status_code, answer.headers, _decoded(body, answer.headers), path)
-        except _TooLarge:
+                body = await whole_body(answer)
+            return Answer(answer.status_code, answer.headers, decoded(body, answer.headers), path)
+        except TooLarge:
             raise UnexpectedAnswer(
-                f"{path} answered more than {_MAX_BODY_BYTES // 2**20} MiB: no list is so long"
+                f"{path} answered more than {MAX_BODY_BYTES // 2**20} MiB: no list is so long"
             ) from None
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, *_DAMAGE, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, *DAMAGE, OSError, ValueError) as error:
             raise _as_source_error(error, self._where, path) from error
 
     async def _once(
@@ -296,36 +290,6 @@ def _trusted() -> ssl.SSLContext:
     return trusted
 
 
-async def _body(answer: httpx.Response) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in answer.aiter_raw():
-        size += len(part)
-        if size > _MAX_BODY_BYTES:
-            raise _TooLarge
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _decoded(body: bytes, headers: httpx.Headers) -> bytes:
-    """httpx's own decoding takes a cut body for a whole one, and of a gzip in several parts only the first."""
-    encoding = headers.get("content-encoding", "").lower()
-    if encoding not in ("gzip", "deflate"):
-        return body
-    whole = bytearray()
-    while body:
-        # Some send deflate without zlib's header.
-        form = 31 if encoding == "gzip" else 15 if body[0] & 15 == 8 else -15
-        part = zlib.decompressobj(form)
-        whole += part.decompress(body, _MAX_BODY_BYTES + 1 - len(whole))
-        if len(whole) > _MAX_BODY_BYTES:
-            raise _TooLarge
-        if not part.eof:
-            raise EOFError
-        body = part.unused_data.lstrip(b"\0")
-    return bytes(whole)
-
-
 def _as_source_error(error: BaseException, where: str, path: str) -> SourceError:
     if isinstance(error, httpx.HTTPError) and error.__cause__:
         error = error.__cause__  # aiohttp's. The transport's names mislead: a reset is its ConnectTimeout
@@ -336,7 +300,7 @@ def _as_source_error(error: BaseException, where: str, path: str) -> SourceError
     if isinstance(error, aiohttp.ClientConnectionError):
         # The cause is the operating system's word. The error's own may quote the answer's headers.
         return SourceUnavailable(f"cannot reach {where}: {error.__cause__ or type(error).__name__}")
-    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, *_DAMAGE)):
+    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, *DAMAGE)):
         return SourceUnavailable(f"the answer of {where} is cut short or damaged ({path})")
     return UnexpectedAnswer(f"cannot ask {where} ({type(error).__name__}, {path})")
 

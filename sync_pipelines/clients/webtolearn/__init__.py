@@ -1,8 +1,9 @@
 """WebToLearn (Polish LMS)."""
 
-from sync_pipelines.clients.webtolearn.client import Probe, Records, RefusedRow, WebToLearnClient
+from sync_pipelines.clients.webtolearn.client import Probe, WebToLearnClient
 from sync_pipelines.clients.webtolearn.records import Course, Grant, Lesson, User, WtlRecord, wtl_id
 from sync_pipelines.clients.webtolearn.relation import Relation
+from sync_pipelines.clients.webtolearn.rows import Records, RefusedRow
 
 __all__ = [
     "Course",

@@ -12,14 +12,14 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice, tee
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Self, TypeVar
 
 from sync_pipelines.clients.budget import shared_budget, whole_number
 from sync_pipelines.clients.http import Answer, Request, Sender
-from sync_pipelines.clients.paging import GetPages, Listing, Page, Range, read_all
+from sync_pipelines.clients.paging import GetPages, Page, Range, read_all
 from sync_pipelines.clients.short_lists import read_short
 from sync_pipelines.clients.webtolearn.answers import page_of, raise_for_status
-from sync_pipelines.clients.webtolearn.records import Course, Grant, Lesson, User, WtlRecord, collapsed
+from sync_pipelines.clients.webtolearn.records import Course, Grant, Lesson, User, WtlRecord
 from sync_pipelines.clients.webtolearn.relation import (
     IMPOSSIBLE_ID,
     WAYS,
@@ -30,9 +30,10 @@ from sync_pipelines.clients.webtolearn.relation import (
     judge,
     no_answer,
 )
+from sync_pipelines.clients.webtolearn.rows import Records, id_or_none, one_a_user, records_of
 from sync_pipelines.errors import NotFound, RateLimited, SourceError, UnexpectedAnswer
 
-__all__ = ["Probe", "Records", "RefusedRow", "WebToLearnClient"]
+__all__ = ["Probe", "WebToLearnClient"]
 
 R = TypeVar("R", bound=WtlRecord)
 OnPage = Callable[[int, int | None], None]
@@ -41,26 +42,6 @@ _BRIEF = {**_BY_ID, "range": "[0,1]"}
 _PROBE_SECONDS = 5.0
 # So many courses are looked at for one that shows lessons.
 _SAMPLE = 5
-# A list may hold so many things that are no records at all, or this share of them; then it is no list of records.
-_MOST_ODD_ROWS, _MOST_ODD_SHARE = 20, 0.10
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    """A row that is no record, as it came; `id` where it has a usable one."""
-
-    id: str | None
-    row: Any
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Records(Generic[R]):
-    """A whole listing: records and refused rows in the platform's order, and whether that is provably all."""
-
-    items: Sequence[R | RefusedRow]
-    complete: bool
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +120,11 @@ class WebToLearnClient:
     def _list(self, path: str, record: type[R], on_page: OnPage | None) -> Records[R]:
         listing = read_all(
             self._pages(path, {}),
-            lambda row: _id_or_none(record, row),
+            lambda row: id_or_none(record, row),
             page_size=self.page_size,
             on_page=on_page or (lambda held, total: None),
         )
-        return _records(record, path, listing)
+        return records_of(record, path, listing)
 
     def _pages(self, path: str, params: Mapping[str, str]) -> GetPages:
         def get_pages(ranges: Iterable[Range]) -> Generator[Page, None, None]:
@@ -170,7 +151,7 @@ class WebToLearnClient:
             if isinstance(listing, SourceError):
                 yield course_id, listing
             elif listing.complete:
-                yield course_id, Records(_one_a_user(listing.items), complete=True)
+                yield course_id, Records(one_a_user(listing.items), complete=True)
             else:
                 # Of the grants that a user has, the one that counts may be among those that did not come.
                 yield course_id, Records((), complete=False, reason=listing.reason)
@@ -200,11 +181,11 @@ class WebToLearnClient:
                 listing = read_short(
                     self._pages(path, params),
                     page,
-                    lambda row: _id_or_none(record, row),
+                    lambda row: id_or_none(record, row),
                     page_size=self.page_size,
                     ids_repeat=ids_repeat,
                 )
-                result = _records(record, path, listing)
+                result = records_of(record, path, listing)
             except NotFound:
                 yield course_id, NotFound(f"the platform has no course {course_id} (404): it may be gone by now")
             except SourceError as error:
@@ -287,52 +268,13 @@ class WebToLearnClient:
     def _to_look_at(self, course_ids: Sequence[str]) -> Iterator[str]:
         yield from course_ids
         for row in self.attempt("training/list", {**_BY_ID, "range": f"[0,{_SAMPLE}]"}).rows or ():
-            course_id = _id_or_none(Course, row)
+            course_id = id_or_none(Course, row)
             if course_id is not None and course_id not in course_ids:
                 yield course_id
 
 
 def _are_all(count: int, relation: Relation) -> bool:
     return relation.all_lessons is not None and count >= relation.all_lessons > 0
-
-
-def _records(record: type[R], path: str, listing: Listing) -> Records[R]:
-    odd = sum(not isinstance(row, dict) for row in listing.rows)
-    if odd > _MOST_ODD_ROWS and odd > _MOST_ODD_SHARE * len(listing.rows):
-        raise UnexpectedAnswer(f"{odd} of {len(listing.rows)} rows of {path} are no objects: it is no such list")
-    items = [_read_row(record, row) for row in listing.rows]
-    return Records(items, listing.complete, listing.reason)
-
-
-def _id_or_none(record: type[R], row: object) -> str | None:
-    try:
-        return record.id_of(row)
-    except SourceError:
-        return None
-
-
-def _read_row(record: type[R], row: object) -> R | RefusedRow:
-    try:
-        return record.from_row(row)
-    except SourceError as error:
-        return RefusedRow(_id_or_none(record, row), row, str(error))
-
-
-def _one_a_user(items: Iterable[Grant | RefusedRow]) -> list[Grant | RefusedRow]:
-    """Grants by user. One that cannot be read hides when access ends, unless another says that it never does."""
-    by_user: dict[str | int, list[Grant | RefusedRow]] = {}
-    for number, item in enumerate(items):
-        by_user.setdefault(number if item.id is None else item.id, []).append(item)
-    result: list[Grant | RefusedRow] = []
-    for rows in by_user.values():
-        grants = [row for row in rows if isinstance(row, Grant)]
-        refused = [row for row in rows if isinstance(row, RefusedRow)]
-        best = collapsed(grants) if grants else None
-        if best is not None and (best.expires_at is None or not refused):
-            result.append(best)
-        else:
-            result.append(refused[0])
-    return result
 
 
 def _http_date(text: str | None) -> datetime | None:
