@@ -98,25 +98,13 @@ def _pass_id_by_id(get_pages: GetPages, page: Page | None, row_id: RowId, page_s
             # The same would be asked again. A page shorter than another was not cut by the server: it is the last.
             if len(page.rows) == most > 0:
                 raise _IdTooLong
-            return _ended(held, total, row_id, number)
+            check_reached(held, total)
+            check_order(held, row_id, number)
+            return to_its_end(held, total)
         (page,) = get_pages([(start, start + page_size)])
-        if total is not None and (page.total is None or page.total < total):
-            raise RowsMoved(held, total, "the number of rows shrank while they were read")
         total, most = page.total, max(most, len(page.rows))
-        after = _continued(held, start, page, row_id, total)
-        if len(after) == len(held):
-            # A page that was cut would have gone further than the one before, for it began further on.
-            return _ended(after, total, row_id, number)
-        held = after
+        held = _continued(held, start, page, row_id, total)
     raise UnexpectedAnswer(f"the list does not end: {MAX_PAGES} pages were read")
-
-
-def _ended(held: Sequence[Any], total: int | None, row_id: RowId, pages: int) -> Listing:
-    if held and total is not None and len(held) < total:
-        raise _IdTooLong
-    check_reached(held, total)
-    check_order(held, row_id, pages)
-    return to_its_end(held, total)
 
 
 def _last_that_came_whole(held: Sequence[Any], row_id: RowId) -> int:
@@ -137,7 +125,7 @@ def _continued(held: list[Any], start: int, page: Page, row_id: RowId, total: in
     ids = [row_id(row) for row in page.rows]
     following = next((i for i in ids[1:] if i is not None), None)
     whole = row_id(held[start])
-    if not ids or ids[0] != whole or following == whole or start + len(ids) < len(held):
+    if not ids or ids[0] != whole or following == whole:
         raise RowsMoved(held, total, "rows moved while they were read")
     return [*held[: start + 1], *page.rows[1:]]
 

@@ -54,11 +54,33 @@ def test_a_list_that_comes_whole_needs_no_other_request(
 def test_a_list_longer_than_the_page_is_asked_for_once_more_and_whole(
     ids_repeat: bool, meaning: Meaning, size: int, page_size: int, seed: int
 ) -> None:
-    assume(size > page_size + 1)
+    assume(size > page_size + 1 or size == page_size)
     rows = rows_of(size, seed, ids_repeat=ids_repeat)
     server = Server(rows, meaning, None)
     listing = read(server, page_size, ids_repeat=ids_repeat)
     assert (list(listing.rows), listing.complete, server.requests) == (rows, True, 2)
+
+
+@given(meaning=meanings, cap=st.integers(6, 20), size=st.integers(30, 100), when=st.integers(2, 4), seed=seeds)
+def test_a_list_that_moved_once_is_read_again_from_its_first_page(
+    meaning: Meaning, cap: int, size: int, when: int, seed: int
+) -> None:
+    rows = grants(size, random.Random(seed))
+    server = Server(list(rows), meaning, cap)
+    server.before_answer = lambda: server.rows.pop(0) if server.requests == when - 1 else None
+    listing = read(server, ids_repeat=True)
+    assert listing.complete
+    assert set(map(str, rows[1:])) <= set(map(str, listing.rows))
+    assert list(listing.rows) in (rows[1:], rows)
+
+
+@given(cap=st.integers(9, 20), size=st.integers(0, 80), without=st.sets(st.integers(0, 79)), seed=seeds)
+def test_rows_without_an_id_are_kept_where_they_stand(cap: int, size: int, without: set[int], seed: int) -> None:
+    rows: list[Row] = grants(size, random.Random(seed))
+    for place in [place for place in without if place < size and place % 4 == 0]:
+        del rows[place]["id"]
+    listing = read(Server(rows, MEANINGS["inclusive"], cap), ids_repeat=True)
+    assert (list(listing.rows), listing.complete) == (rows, True)
 
 
 @given(meaning=meanings, size=st.integers(8, 60), seed=seeds)
