@@ -255,7 +255,8 @@ def test_any_history_of_lessons_is_shown_where_it_is_proven_and_nowhere_else(
             for course in CASES[:3]
         }  # fmt: skip
         shown = way in ("path", "query") or (way == "filter" and honoured)
-        proven = shown and any(0 < len(platform.course_lessons[course]) < len(CASES) for course in asked)
+        # Where those asked for do not prove it, others of the platform may.
+        proven = shown and any(0 < len(lessons) < len(CASES) for lessons in platform.course_lessons.values())
         done = school.courses(*asked, flow=COURSE_LESSONS, allow_mass_vanish=approved)
         for course in asked if proven else ():
             lessons = platform.course_lessons[course]
