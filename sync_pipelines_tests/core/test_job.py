@@ -116,6 +116,19 @@ def test_a_run_keeps_out_those_of_its_own_partition_alone() -> None:
     assert workshop.titles() == {"1": "Fizyka"}
 
 
+def test_a_run_keeps_out_those_of_the_streams_it_shares_records_with_and_a_plan_keeps_out_nobody() -> None:
+    workshop = in_memory()
+    shared = {"partition": "2026", "shares_with": ["wtl/catalog"]}
+    with workshop.store.exclusive("wtl/catalog"):
+        with pytest.raises(StreamBusy, match="wtl/catalog is being synced"):
+            workshop.sync([record("1", "Fizyka")], **shared)
+        assert counts(workshop.sync([record("1", "Fizyka")], plan=True, **shared)) == {"created": 1}
+    assert workshop.titles() == {}
+    assert counts(workshop.sync([record("1", "Fizyka")], **shared)) == {"created": 1}
+    with workshop.store.exclusive("wtl/catalog"), workshop.store.exclusive(f"{STREAM}/2026"):
+        pass
+
+
 def test_a_report_has_stream_and_partition_apart_and_a_guard_names_both(workshop: Workshop) -> None:
     report = workshop.snapshot([record("1", "Fizyka")], partition="2026")
     assert (report.stream, report.partition) == (STREAM, "2026")
