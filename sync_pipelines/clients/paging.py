@@ -30,6 +30,7 @@ __all__ = [
     "check_reached",
     "one_pass",
     "read_all",
+    "some_repeat",
     "to_its_end",
 ]
 
@@ -126,6 +127,7 @@ def one_pass(
     ids_repeat: bool = False,
     on_page: Callable[[int, int | None], None] = lambda held, total: None,
 ) -> Listing:
+    """Read the list once. Raises RowsMoved where it changed meanwhile, and what `read_all` raises."""
     held: list[Any] = []
     total: int | None = None
     pages_that_added = 0
@@ -140,7 +142,7 @@ def one_pass(
             if not new:
                 check_reached(held, total)
                 check_order(held, row_id, pages_that_added)
-                if not ids_repeat and _some_repeat(held, row_id):
+                if not ids_repeat and some_repeat(held, row_id):
                     raise _RepeatedId(held, total, "the same id came twice")
                 return to_its_end(held, total)
             pages_that_added += 1
@@ -200,6 +202,7 @@ def check_order(held: Iterable[Any], row_id: Callable[[Any], str | None], pages:
         raise UnexpectedAnswer("the server ignored the order asked for (sort by id): its pages cannot be joined")
 
 
-def _some_repeat(held: Iterable[Any], row_id: Callable[[Any], str | None]) -> bool:
+def some_repeat(held: Iterable[Any], row_id: Callable[[Any], str | None]) -> bool:
+    """Whether two rows have one id."""
     ids = [i for i in map(row_id, held) if i is not None]
     return len(set(ids)) < len(ids)

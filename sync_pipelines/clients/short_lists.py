@@ -23,6 +23,7 @@ from sync_pipelines.clients.paging import (
     check_reached,
     one_pass,
     read_all,
+    some_repeat,
     to_its_end,
 )
 from sync_pipelines.errors import UnexpectedAnswer
@@ -56,7 +57,7 @@ def read_short(
         page_size = first.total + 1
         (first,) = get_pages([(0, page_size)])
     whole = len(first.rows) == first.total and len(first.rows) < page_size
-    if whole and (ids_repeat or _are_unique(first.rows, row_id)):
+    if whole and (ids_repeat or not some_repeat(first.rows, row_id)):
         return Listing(first.rows, first.total, True)
     if not ids_repeat:
         return read_all(get_pages, row_id, page_size=page_size, max_restarts=max_restarts)
@@ -64,11 +65,6 @@ def read_short(
         return _id_by_id(get_pages, first, row_id, page_size, max_restarts)
     except _IdTooLong:
         return _two_equal_passes(get_pages, row_id, page_size, max_restarts)
-
-
-def _are_unique(rows: Sequence[Any], row_id: RowId) -> bool:
-    ids = [i for i in map(row_id, rows) if i is not None]
-    return len(set(ids)) == len(ids)
 
 
 # --- id by id ---------------------------------------------------------------------------------------------

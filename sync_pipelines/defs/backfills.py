@@ -42,6 +42,8 @@ def settle_those_behind(context: dg.AssetExecutionContext, keys: Collection[str]
     made, had_their_turn = _materialized(context), _ended_steps(context) | {_step(context.asset_key)}
     removed = 0
     for run, taken in behind:
+        if not _is_still_queued(context, run):
+            continue  # of a dagster.yaml without the limit on a backfill's runs: it does its work itself
         if all((asset, key) in made for asset in assets for key in taken):
             context.instance.delete_run(run.run_id)
             removed += 1
@@ -50,6 +52,11 @@ def settle_those_behind(context: dg.AssetExecutionContext, keys: Collection[str]
             context.instance.report_run_canceled(run, message=said)
     if removed:
         context.log.info(f"the work of {removed} more queued runs of this backfill is done: they are removed")
+
+
+def _is_still_queued(context: dg.AssetExecutionContext, run: dg.DagsterRun) -> bool:
+    now = context.instance.get_run_by_id(run.run_id)
+    return now is not None and now.status is dg.DagsterRunStatus.QUEUED
 
 
 def _materialized(context: dg.AssetExecutionContext) -> set[tuple[dg.AssetKey, str | None]]:
