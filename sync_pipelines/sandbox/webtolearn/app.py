@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from sync_pipelines.sandbox.webtolearn.answer import Answer, error
+from sync_pipelines.sandbox.answer import Answer
+from sync_pipelines.sandbox.switching import meet
 from sync_pipelines.sandbox.webtolearn.control import CONTROL, Refused, control_routes, refusal
 from sync_pipelines.sandbox.webtolearn.faults import API_LIMIT, FAULTS, LOGIN, NOT_AUTHENTICATED
 from sync_pipelines.sandbox.webtolearn.invention import Row
 from sync_pipelines.sandbox.webtolearn.platform import Platform
 from sync_pipelines.sandbox.webtolearn.running import Running
-from sync_pipelines.sandbox.webtolearn.switching import meet
 
 __all__ = ["webtolearn_app"]
 
@@ -117,11 +117,16 @@ class _Api:
     def by_email(self, request: Request) -> Answer:
         email: str = request.path_params["email"]
         user = next((user for user in self.platform.users if user.get("email") == email), None)
-        return Answer(user) if user else error(404, f"There is no user with e-mail {email}")
+        return Answer(user) if user else _error(404, f"There is no user with e-mail {email}")
 
 
 async def _login(request: Request) -> Response:
     return HTMLResponse(LOGIN)
+
+
+def _error(status: int, message: str) -> Answer:
+    """The platform's usual error (A9 b)."""
+    return Answer({"success": False, "message": message}, status)
 
 
 def _missing(entity: str, key: str, rows: list[Row]) -> Answer | None:
@@ -129,5 +134,5 @@ def _missing(entity: str, key: str, rows: list[Row]) -> Answer | None:
     return (
         None
         if any(str(row.get("id")) == key for row in rows)
-        else error(404, f"Entity {entity} with id {key} not found")
+        else _error(404, f"Entity {entity} with id {key} not found")
     )

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sync_pipelines.sandbox.switching import SwitchedOn, switched_on
 from sync_pipelines.sandbox.webtolearn.faults import FAULTS
-from sync_pipelines.sandbox.webtolearn.platform import FILTERS, RELATIONS, RESOURCES
+from sync_pipelines.sandbox.webtolearn.platform import FILTERS, LISTS, RELATIONS, RESOURCES
 from sync_pipelines.sandbox.webtolearn.ranges import MEANINGS
 from sync_pipelines.sandbox.webtolearn.running import Running
-from sync_pipelines.sandbox.webtolearn.switching import SwitchedOn, switched_on
 
 __all__ = ["CONTROL", "Refused", "control_routes", "refusal"]
 
@@ -147,7 +147,7 @@ class _Control:
         if unknown := asked.keys() - set(limits):
             raise Refused(f"a fault has no {', '.join(map(repr, sorted(unknown)))}: it has {', '.join(limits)}")
         try:
-            on = switched_on(FAULTS, **{"fault": None} | asked)
+            on = switched_on(FAULTS, **{"fault": None, "path": LISTS} | asked)
         except ValueError as error:
             raise Refused(str(error)) from error
         self._platform.faults.append(on)

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from email.utils import formatdate
 
-from sync_pipelines.sandbox.webtolearn.answer import Answer
+from sync_pipelines.sandbox.answer import Answer
+from sync_pipelines.sandbox.switching import Act, Fault, SwitchedOn
 from sync_pipelines.sandbox.webtolearn.invention import is_row
 from sync_pipelines.sandbox.webtolearn.row_defects import ROW_DEFECTS, text_field
-from sync_pipelines.sandbox.webtolearn.switching import Act, Fault, SwitchedOn
 
 __all__ = ["API_LIMIT", "FAULTS", "LOGIN", "NOT_AUTHENTICATED"]
 

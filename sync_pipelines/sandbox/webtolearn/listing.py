@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sync_pipelines.sandbox.webtolearn.answer import Page
+from sync_pipelines.sandbox.answer import Page
 from sync_pipelines.sandbox.webtolearn.invention import Row, by_id
 from sync_pipelines.sandbox.webtolearn.platform import Platform
 from sync_pipelines.sandbox.webtolearn.ranges import parsed, span

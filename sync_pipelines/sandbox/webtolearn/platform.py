@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from sync_pipelines.sandbox.switching import SwitchedOn, switched_on
 from sync_pipelines.sandbox.webtolearn import invention
 from sync_pipelines.sandbox.webtolearn.faults import FAULTS
 from sync_pipelines.sandbox.webtolearn.invention import Row, by_id
-from sync_pipelines.sandbox.webtolearn.switching import LISTS, SwitchedOn, switched_on
 
-__all__ = ["FILTERS", "RELATIONS", "RESOURCES", "Platform"]
+__all__ = ["FILTERS", "LISTS", "RELATIONS", "RESOURCES", "Platform"]
 
+LISTS = "*/list"
 FILTERS = ("honoured", "ignored")
 RELATIONS = ("none", "path", "filter", "query")
 RESOURCES = ("courses", "lessons", "users")

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sync_pipelines.sandbox.webtolearn.answer import Answer
+from sync_pipelines.sandbox.answer import Answer
+from sync_pipelines.sandbox.switching import Act, Fault, SwitchedOn
 from sync_pipelines.sandbox.webtolearn.invention import Row, is_row
-from sync_pipelines.sandbox.webtolearn.switching import Act, Fault, SwitchedOn
 
 __all__ = ["ROW_DEFECTS", "text_field"]
 

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeGuard
 
-from sync_pipelines.sandbox.webtolearn.answer import Answer
+from sync_pipelines.sandbox.answer import Answer
 
-__all__ = ["LISTS", "Act", "Fault", "SwitchedOn", "meet", "switched_on"]
+__all__ = ["ANY_PATH", "Act", "Fault", "SwitchedOn", "meet", "switched_on"]
 
-LISTS = "*/list"
+ANY_PATH = "*"
 
 
 @dataclass
 class SwitchedOn:
-    """A fault in force: for requests whose path below /api/v1 matches `path`, not for the first `after` of them,
-    then for `times` (None: for good). `seconds` is how long, where a fault has a length."""
+    """A fault in force: for requests whose path below the API's address matches `path`, not for the first `after`
+    of them, then for `times` (None: for good). `seconds` is how long, where a fault has a length."""
 
     fault: str
-    path: str = LISTS
+    path: str = ANY_PATH
     times: int | None = None
     after: int = 0
     seconds: float = 1.0
@@ -45,22 +45,26 @@ class Fault:
     about_rows: bool = False
 
 
-def meet(faults: Iterable[SwitchedOn], table: Mapping[str, Fault], path: str, answer: Answer) -> None:
-    """Let every fault that is due change the answer, in the order in which they were switched on."""
+def meet(faults: Iterable[SwitchedOn], table: Mapping[str, Fault], path: str, answer: Answer) -> bool:
+    """Let every fault of the table that is due change the answer, in the order in which they were switched on;
+    whether there was one."""
+    met = False
     for on in faults:
-        fault = table[on.fault]
-        if not fnmatchcase(path, on.path) or (fault.about_rows and answer.page is None):
+        fault = table.get(on.fault)
+        if fault is None or not fnmatchcase(path, on.path) or (fault.about_rows and answer.page is None):
             continue
         on.seen += 1
         if on.seen > on.after and on.left != 0:
             on.used += 1
             fault.act(answer, on)
+            met = True
+    return met
 
 
 def switched_on(
     known: Iterable[str],
     fault: object,
-    path: object = LISTS,
+    path: object = ANY_PATH,
     times: object = None,
     after: object = 0,
     seconds: object = 1.0,
@@ -69,7 +73,7 @@ def switched_on(
     if not isinstance(fault, str) or fault not in known:
         raise ValueError(f"fault is one of {', '.join(known)}; not {fault!r}")
     if not isinstance(path, str) or not path.startswith(("/", "*")):
-        raise ValueError(f"path is one below /api/v1, such as /lesson/list or /training/*/user/list; not {path!r}")
+        raise ValueError(f"path is one below the API's address, such as /list or */list; not {path!r}")
     if times is not None and not _whole(times, 1):
         raise ValueError(f"times is null or a whole number from 1; not {times!r}")
     if not _whole(after, 0):

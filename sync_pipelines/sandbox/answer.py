@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from sync_pipelines.sandbox.server import TRANSPORT
 
-__all__ = ["Answer", "Page", "error"]
+__all__ = ["Answer", "Page"]
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Page:
     total: int
 
     def content_range(self, *, end: int | None = None, total: int | None = None) -> str:
-        """The header; its end is not clamped to the total (A13)."""
+        """The header; its end is not clamped to the total (wtl.md A13)."""
         last, of = self.end if end is None else end, self.total if total is None else total
         return f"{self.resource} {self.first}-{last}/{of}"
 
@@ -50,7 +50,7 @@ class Answer:
     delay: float = 0.0  # seconds; math.inf: it never goes out
     connection: Literal["kept", "reset", "cut"] = "kept"
     padding: int = 0  # bytes of white space after the first of the body
-    now: float = 0.0  # seconds since 1970, by the platform's clock
+    now: float = 0.0  # seconds since 1970, by the clock of the upstream
 
     @property
     def listing(self) -> Page:
@@ -69,7 +69,7 @@ class Answer:
         self.headers = {} if bare else {k: v for k, v in self.headers.items() if k != "Content-Range"}
 
     def body(self) -> bytes:
-        # Compact and ASCII-escaped, as recorded (A6).
+        # Compact and ASCII-escaped, as recorded (wtl.md A6).
         text = json.dumps(self.value, separators=(",", ":")) if self.text is None else self.text
         body = text.encode()
         for rewrite in self.rewrites:
@@ -106,11 +106,6 @@ class Answer:
         for start in range(0, self.padding, 65536):
             yield b" " * min(65536, self.padding - start)
         yield body[1:]
-
-
-def error(status: int, message: str) -> Answer:
-    """The platform's usual error (A9 b)."""
-    return Answer({"success": False, "message": message}, status)
 
 
 def _reset(transport: asyncio.Transport) -> None:
