@@ -6,6 +6,7 @@ SyncError
 │   ├── SourceUnavailable     · transient: unreachable, timed out, 5xx, half an answer
 │   ├── RateLimited           · transient: the upstream's quota is used up
 │   ├── AccessRefused         · a person must look at the credentials or the licence
+│   │   └── NeedsLogin        · an account's login or token is no longer good: a person must renew it
 │   ├── CheckpointExpired     · the upstream no longer knows the checkpoint: everything is read again
 │   └── UnexpectedAnswer      · the upstream does not keep its contract
 │       └── NotFound          · it does not know what it was asked for
@@ -33,6 +34,7 @@ __all__ = [
     "DatabaseUnavailable",
     "GuardTripped",
     "MappingError",
+    "NeedsLogin",
     "NotFound",
     "OriginChanged",
     "RateLimited",
@@ -92,6 +94,10 @@ class AccessRefused(SourceError):
     """The upstream knows the request and refuses it: token, role or licence."""
 
     ends_run = True
+
+
+class NeedsLogin(AccessRefused):
+    """An account's login or token is no longer good; the other accounts are not concerned."""
 
 
 class UnexpectedAnswer(SourceError):

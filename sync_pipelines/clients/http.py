@@ -42,7 +42,7 @@ from sync_pipelines.clients.bodies import DAMAGE, MAX_BODY_BYTES, TooLarge, deco
 from sync_pipelines.clients.budget import RateBudget
 from sync_pipelines.errors import RateLimited, SourceError, SourceUnavailable, UnexpectedAnswer
 
-__all__ = ["Answer", "Request", "Sender", "retry_after_seconds"]
+__all__ = ["Answer", "Request", "Sender", "Spent", "retry_after_seconds"]
 
 T = TypeVar("T")
 Request = tuple[str, Mapping[str, str]]  # path below the base URL, and query
@@ -58,6 +58,14 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     path: str
+
+
+@dataclass(slots=True)
+class Spent:
+    """What was sent for somebody: requests, and how many of them were repetitions."""
+
+    requests: int = 0
+    retries: int = 0
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

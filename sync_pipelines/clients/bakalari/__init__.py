@@ -1,0 +1,1 @@
+"""Bakalari (Czech school information system)."""
