@@ -1,9 +1,9 @@
-"""Invented Polish words: the same seed gives the same people and titles, for ever."""
+"""Invented Polish and Czech words: the same seed gives the same people and titles, for ever."""
 
 import random
 import unicodedata
 
-__all__ = ["course_titles", "emails", "lesson_titles"]
+__all__ = ["course_titles", "czech_names", "emails", "in_ascii", "lesson_titles"]
 
 _FIRST = (
     "Agnieszka Aleksandra Anna Barbara Beata Dorota Elżbieta Ewa Hanna Iwona Joanna Julia Katarzyna Łucja "
@@ -32,6 +32,35 @@ _LESSONS = (
     "Materiały dodatkowe", "Karta pracy „krok po kroku”", "Doświadczenie", "Podsumowanie działu",
 )  # fmt: skip
 
+_CZECH_MEN = (
+    "Adam Antonín Bohumil Čeněk Dalibor Daniel David Dominik Filip Jakub Jan Jiří Josef Kryštof Ladislav Lukáš "
+    "Matěj Matyáš Michal Ondřej Petr Řehoř Stanislav Šimon Štěpán Tomáš Václav Vojtěch Zdeněk"
+).split()
+_CZECH_WOMEN = (
+    "Adéla Alžběta Anežka Anna Barbora Běla Dominika Eliška Ema Františka Gabriela Hana Jolana Kateřina Klára "
+    "Kristýna Květa Lucie Magdaléna Markéta Natálie Nela Sofie Šárka Tereza Veronika Viktorie Zuzana Žaneta"
+).split()
+# A surname and how a woman bears it.
+_CZECH_LAST = tuple(
+    pair.split("/")
+    for pair in (
+        "Novák/Nováková Svoboda/Svobodová Dvořák/Dvořáková Černý/Černá Procházka/Procházková Kučera/Kučerová "
+        "Veselý/Veselá Horák/Horáková Němec/Němcová Pokorný/Pokorná Růžička/Růžičková Beneš/Benešová "
+        "Fiala/Fialová Sedláček/Sedláčková Doležal/Doležalová Zeman/Zemanová Kolář/Kolářová Krejčí/Krejčí "
+        "Navrátil/Navrátilová Čermák/Čermáková Vaněk/Vaňková Šťastný/Šťastná Říha/Říhová Žák/Žáková Hůlka/Hůlková Jírů/Jírů "
+        "Břečka/Břečková Ďurica/Ďuricová Hájek/Hájková Tvrdý/Tvrdá"
+    ).split()
+)
+
+
+def czech_names(rng: random.Random, count: int) -> list[tuple[str, str]]:
+    """(given name, surname) such as ("Eliška", "Svobodová"); some people have the same."""
+    names: list[tuple[str, str]] = []
+    for _ in range(count):
+        woman = rng.random() < 0.5
+        names.append((rng.choice(_CZECH_WOMEN if woman else _CZECH_MEN), rng.choice(_CZECH_LAST)[woman]))
+    return names
+
 
 def course_titles(rng: random.Random, count: int) -> list[str]:
     """Titles such as “Matematyka – klasa 2”; from the second round on with a group's letter."""
@@ -46,12 +75,13 @@ def lesson_titles(rng: random.Random, count: int) -> list[str]:
     return [f"Lekcja {i % 15 + 1}: {rng.choice(_LESSONS)} ({rng.choice(_SUBJECTS)})" for i in range(count)]
 
 
-def _ascii(name: str) -> str:
+def in_ascii(name: str) -> str:
+    """As in an address: small letters without marks."""
     folded = unicodedata.normalize("NFKD", name.replace("ł", "l").replace("Ł", "L"))
     return folded.encode("ascii", "ignore").decode().lower()
 
 
 def emails(rng: random.Random, count: int) -> list[str]:
     """Addresses such as lukasz.zak12@uczen.szkola.example, each once."""
-    names = [f"{_ascii(rng.choice(_FIRST))}.{_ascii(rng.choice(_LAST))}" for _ in range(count)]
+    names = [f"{in_ascii(rng.choice(_FIRST))}.{in_ascii(rng.choice(_LAST))}" for _ in range(count)]
     return [f"{name}{i}@{rng.choice(('uczen', 'kadra'))}.szkola.example" for i, name in enumerate(names, 1)]

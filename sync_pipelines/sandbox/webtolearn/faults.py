@@ -1,16 +1,23 @@
-"""What can go wrong on the way to a list, by name: error bodies as recorded (contracts/wtl.md A9, A10), broken
-connections, wrong shapes and wrong bytes. Defects of single rows are in row_defects.py."""
+"""What can go wrong on the way to a list, by name: error bodies as recorded (contracts/wtl.md A9, A10),
+wrong shapes and wrong bytes. Defects of single rows are in row_defects.py."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import math
 import re
 from collections.abc import Callable
 from email.utils import formatdate
 
 from sync_pipelines.sandbox.answer import Answer
+from sync_pipelines.sandbox.faults import (
+    CONNECTIONS,
+    ENCODINGS,
+    SERVER_ERRORS,
+    becomes,
+    from_elsewhere,
+    rewrites,
+    says,
+)
 from sync_pipelines.sandbox.switching import Act, Fault, SwitchedOn
 from sync_pipelines.sandbox.webtolearn.invention import is_row
 from sync_pipelines.sandbox.webtolearn.row_defects import ROW_DEFECTS, text_field
@@ -22,30 +29,11 @@ NOT_AUTHENTICATED = '{"Status":{"message":"Not authenticated"},"Code":403}'
 API_LIMIT = '{\n  "Status": [ "message": "You have reached your API call limit"],\n  "Code" 429\n}'
 _USER_LIMIT = '{\n    "Status": [{"message":"The user limit has been reached"}]\n    "Code": 402\n}'
 _NOT_UNIQUE = "The email field must contain a unique value.\nThe username field must contain a unique value.\n"
-_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 LOGIN = '<!DOCTYPE html><html><body><form action="/login" method="post"><input name="email"></form></body></html>'
 
 
-def _says(status: int, text: str, media_type: str = "application/json", **headers: str) -> Act:
-    def act(answer: Answer, on: SwitchedOn) -> None:
-        answer.say(status, text, media_type)
-        answer.headers |= {name.replace("_", "-"): value for name, value in headers.items()}
-
-    return act
-
-
-def _from_elsewhere(status: int, text: str, **headers: str) -> Act:
-    """An HTML page of some other server: without the API's headers."""
-
-    def act(answer: Answer, on: SwitchedOn) -> None:
-        answer.say(status, text, "text/html", bare=True)
-        answer.headers |= headers
-
-    return act
-
-
 def _error(status: int, message: str) -> Act:
-    return _says(status, json.dumps({"success": False, "message": message}, separators=(",", ":")))
+    return says(status, json.dumps({"success": False, "message": message}, separators=(",", ":")))
 
 
 def _retry_after(answer: Answer, on: SwitchedOn) -> None:
@@ -63,27 +51,9 @@ def _licence(answer: Answer, on: SwitchedOn) -> None:
     answer.say(402, '{"Status":[{"message":"The user limit has been reached"}],"Code":402}')
 
 
-def _is(**fields: object) -> Act:
-    """The answer is as it was, apart from these of its fields."""
-
-    def act(answer: Answer, on: SwitchedOn) -> None:
-        for name, value in fields.items():
-            setattr(answer, name, value)
-
-    return act
-
-
-def _slow(answer: Answer, on: SwitchedOn) -> None:
-    answer.delay = max(on.seconds, 0)
-
-
-def _bytes(rewrite: Callable[[bytes], bytes]) -> Act:
-    return lambda answer, on: answer.rewrites.append(rewrite)
-
-
 def _first_row(text: bytes) -> Act:
     """The first row of the page begins with this."""
-    return _bytes(lambda body: body.replace(b"[{", b"[{" + text, 1))
+    return rewrites(lambda body: body.replace(b"[{", b"[{" + text, 1))
 
 
 def _shape(made: Callable[[list[object]], object]) -> Act:
@@ -124,12 +94,6 @@ def _repeated_id(answer: Answer, on: SwitchedOn) -> None:
         rows[1] = {**rows[1], "id": rows[0]["id"]}
 
 
-def _bad_gzip(answer: Answer, on: SwitchedOn) -> None:
-    answer.headers["Content-Encoding"] = "gzip"
-    # Its checksum and length, the last eight bytes, belong to something else.
-    answer.rewrites.append(lambda body: gzip.compress(body, mtime=0)[:-8] + b"\xff" * 8)
-
-
 def _latin(answer: Answer, on: SwitchedOn) -> None:
     rows = answer.listing.rows
     if rows and is_row(rows[0]):
@@ -144,7 +108,7 @@ def _list(sentence: str, act: Act) -> Fault:
 
 
 _ANSWERS = {
-    "bad-token": Fault("403, as for a wrong token.", _says(403, NOT_AUTHENTICATED)),
+    "bad-token": Fault("403, as for a wrong token.", says(403, NOT_AUTHENTICATED)),
     "not-found": Fault(
         "404 with the English message for an unknown id.", _error(404, "Entity training with id 2999 not found\n")
     ),
@@ -152,36 +116,22 @@ _ANSWERS = {
     "bad-request": Fault("400 with a message of two lines.", _error(400, _NOT_UNIQUE)),
     "rate-limit": Fault(
         "429 with the recorded body, which is not JSON, and without Retry-After.",
-        _says(429, API_LIMIT, X_RateLimit_Remaining_Minute="0"),
+        says(429, API_LIMIT, X_RateLimit_Remaining_Minute="0"),
     ),
     "rate-limit-retry-after": Fault("429 with Retry-After: `seconds`.", _retry_after),
     "rate-limit-retry-date": Fault("429 with Retry-After as a date, in `seconds`.", _retry_date),
     "hour-used-up": Fault(
-        "429, and no request is left in this hour.", _says(429, API_LIMIT, X_RateLimit_Remaining_Hour="0")
+        "429, and no request is left in this hour.", says(429, API_LIMIT, X_RateLimit_Remaining_Hour="0")
     ),
     "licence": Fault("402: the licence has run out, or its users have.", _licence),
-    "licence-as-400": Fault("400 whose text, which is not JSON, says Code 402.", _says(400, _USER_LIMIT)),
+    "licence-as-400": Fault("400 whose text, which is not JSON, says Code 402.", says(400, _USER_LIMIT)),
     "unknown-route": Fault(
         "404 with an empty body.", lambda answer, on: answer.say(404, "", "text/html", bare=True)
     ),
-    "status-201": Fault("201 in place of 200, with the same body.", _is(status=201)),
-    "server-error": Fault("500 with a line of text.", _says(500, "Internal Server Error", "text/plain")),
-    "bad-gateway": Fault("502 with a proxy's HTML page.", _from_elsewhere(502, _GATEWAY)),
-    "login-page": Fault("200 with the HTML of a login page.", _from_elsewhere(200, LOGIN)),
-    "redirect": Fault("302 to /login, where the login page is.", _from_elsewhere(302, "", Location="/login")),
-}
-_CONNECTIONS = {
-    "slow": Fault("The answer comes after `seconds`.", _slow),
-    "hang": Fault("The answer never comes.", _is(delay=math.inf)),
-    "reset": Fault("The connection is reset in place of an answer.", _is(connection="reset")),
-    "truncated": Fault(
-        "Half of the body comes, then the connection ends: Content-Length is that of the whole.",
-        _is(connection="cut"),
-    ),
-    "cut-json": Fault(
-        "Half of the body comes, and Content-Length agrees.", _bytes(lambda body: body[: len(body) // 2])
-    ),
-    "huge": Fault("The body is streamed, with 40 MB of white space in it.", _is(padding=40_000_000)),
+    "status-201": Fault("201 in place of 200, with the same body.", becomes(status=201)),
+    **SERVER_ERRORS,
+    "login-page": Fault("200 with the HTML of a login page.", from_elsewhere(200, LOGIN)),
+    "redirect": Fault("302 to /login, where the login page is.", from_elsewhere(302, "", Location="/login")),
 }
 _SHAPES = {
     "object": _list(
@@ -208,8 +158,7 @@ _SHAPES = {
     "unsorted": _list("The rows of the page come backwards.", lambda answer, on: answer.listing.rows.reverse()),
 }
 _BYTES = {
-    "bom": Fault("A byte order mark before the body.", _bytes(lambda body: b"\xef\xbb\xbf" + body)),
-    "bad-gzip": Fault("Content-Encoding is gzip, and the checksum is wrong.", _bad_gzip),
+    **ENCODINGS,
     "wrong-charset": _list("The text is Latin-1, not UTF-8; the first row is a “Café”.", _latin),
     "nan": _list("The first row has NaN.", _first_row(b'"order":NaN,')),
     "duplicate-keys": _list("The first row has an id twice.", _first_row(b'"id":"987654321",')),
@@ -219,7 +168,7 @@ _BYTES = {
     ),
     "giant-number": _list(
         "The first row's id is a number of 5,000 digits.",
-        _bytes(lambda body: re.sub(rb'"id":[^,}]*', b'"id":' + b"9" * 5000, body, count=1)),
+        rewrites(lambda body: re.sub(rb'"id":[^,}]*', b'"id":' + b"9" * 5000, body, count=1)),
     ),
 }
-FAULTS: dict[str, Fault] = _ANSWERS | _CONNECTIONS | _SHAPES | _BYTES | ROW_DEFECTS
+FAULTS: dict[str, Fault] = _ANSWERS | CONNECTIONS | _SHAPES | _BYTES | ROW_DEFECTS

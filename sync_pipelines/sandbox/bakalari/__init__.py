@@ -1,0 +1,17 @@
+"""Bakalari as a server: many schools, each with its logins, JSON endpoints and public timetable as they are known
+(contracts/bakalari.md), over invented data."""
+
+from sync_pipelines.sandbox.bakalari.records import (
+    Account,
+    Atom,
+    Kind,
+    Pupil,
+    Room,
+    SchoolClass,
+    Subject,
+    Teacher,
+    Token,
+)
+from sync_pipelines.sandbox.bakalari.school import School
+
+__all__ = ["Account", "Atom", "Kind", "Pupil", "Room", "School", "SchoolClass", "Subject", "Teacher", "Token"]
