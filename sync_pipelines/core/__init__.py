@@ -7,6 +7,7 @@ from sync_pipelines.core.job import SyncJob
 from sync_pipelines.core.logger import SilentLogger
 from sync_pipelines.core.memory import MemoryStateStore, MemoryTarget
 from sync_pipelines.core.ports import (
+    Annotating,
     BulkMapper,
     BulkTarget,
     Deleting,
@@ -46,6 +47,7 @@ from sync_pipelines.core.report import SyncReport
 from sync_pipelines.errors import MappingError, SourceError, StateError, SyncError, TargetError
 
 __all__ = [
+    "Annotating",
     "Binding",
     "BulkMapper",
     "BulkTarget",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from sync_pipelines.core.records import (
     Binding,
@@ -26,6 +26,7 @@ from sync_pipelines.core.report import Fact, SyncReport
 from sync_pipelines.errors import SyncError, TargetError
 
 __all__ = [
+    "Annotating",
     "BulkMapper",
     "BulkTarget",
     "Deleting",
@@ -100,6 +101,15 @@ class Mapper(Protocol[D]):
 
     def map(self, key: ExternalKey, payload: Payload[D]) -> Projection:
         """The row this record stands for."""
+        ...
+
+
+@runtime_checkable
+class Annotating(Protocol):
+    """What a Mapper may also say: what else people should find beside a record's binding."""
+
+    def metadata(self, key: ExternalKey, payload: Payload[Any]) -> Mapping[str, Any] | None:
+        """As JSON can hold it; kept when the record is written. The version must change where this does."""
         ...
 
 

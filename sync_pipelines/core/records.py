@@ -108,13 +108,14 @@ class Binding(NamedTuple):
     """Which row of the target a key stands for, and the version last written to it.
 
     `version` is None where nothing is known about what was written. `remote_deleted_at` is set while the
-    key is missing upstream.
+    key is missing upstream. `metadata` is for people: a store keeps it, and need not give it back.
     """
 
     key: ExternalKey
     internal_id: str
     version: str | None
     remote_deleted_at: datetime | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 Record: TypeAlias = tuple[ExternalKey, Payload[D]]

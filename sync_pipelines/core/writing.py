@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from sync_pipelines.core.batch import Batch, Result
 from sync_pipelines.core.known import Known
 from sync_pipelines.core.plan import BatchPlan, plan_batch, version_prefix
-from sync_pipelines.core.ports import BulkTarget
+from sync_pipelines.core.ports import Annotating, BulkTarget
 from sync_pipelines.core.records import Binding, Change, Outcome, Stage, Written
 from sync_pipelines.core.report import Tally
 from sync_pipelines.core.transactions import in_transaction
@@ -78,6 +78,9 @@ class Writer(Generic[D]):
             else:
                 done.append((change, written))
         made = [Binding(change.key, written.internal_id, change.version) for change, written in done]
+        if isinstance(self._job.mapper, Annotating):
+            annotate, records = self._job.mapper.metadata, batch.records
+            made = [binding._replace(metadata=annotate(binding.key, records[binding.key])) for binding in made]
         if result.bindings:
             store.bind_many([binding for binding in made if binding.key in result.bindings])
             made = [binding for binding in made if binding.key not in result.bindings]

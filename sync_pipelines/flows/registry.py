@@ -4,11 +4,11 @@ Everything that runs, shows or checks flows reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sync_pipelines.core import ExternalKey, Mapper, Payload, Projection, fingerprint
+from sync_pipelines.core import Annotating, ExternalKey, Mapper, Payload, Projection, fingerprint
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows import webtolearn
 from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow, Partitions, Upstream
@@ -160,3 +160,6 @@ class _Into:
     def map(self, key: ExternalKey, payload: Payload[Any]) -> Projection:
         fields = self.mapper.map(key, payload).fields
         return Projection(self.table.kind, {name: fields[name] for name in self.table.fields if name in fields})
+
+    def metadata(self, key: ExternalKey, payload: Payload[Any]) -> Mapping[str, Any] | None:
+        return self.mapper.metadata(key, payload) if isinstance(self.mapper, Annotating) else None

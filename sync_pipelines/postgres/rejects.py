@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sync_pipelines.core import ExternalKey
 from sync_pipelines.postgres.engine import Session
-from sync_pipelines.postgres.tables import rejects
+from sync_pipelines.postgres.tables.sync import rejects
 
 __all__ = ["StoredReject", "count_open", "count_resolved_since", "find_rejects", "list_rejects", "server_time"]
 

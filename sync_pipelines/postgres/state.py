@@ -142,6 +142,7 @@ class PostgresStateStore:
             stored_keys([b.key.key for b in bindings]),
             [b.internal_id for b in bindings],
             stored_versions([b.version for b in bindings]),
+            [None if b.metadata is None else whole_json(b.metadata) for b in bindings],
         ]
         with self._session.cursor() as cursor:
             if new:
@@ -153,10 +154,11 @@ class PostgresStateStore:
                     return
             _require_uuids(columns[3])
             cursor.execute(
-                f"INSERT INTO {self._refs} AS r (system, type, external_id, internal_id, version) "
-                "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[]) "
+                f"INSERT INTO {self._refs} AS r (system, type, external_id, internal_id, version, metadata) "
+                "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::jsonb[]) "
                 "ON CONFLICT (system, type, external_id) DO UPDATE SET internal_id = excluded.internal_id, "
-                "version = excluded.version, updated_at = now(), remote_deleted_at = NULL "
+                "version = excluded.version, updated_at = now(), remote_deleted_at = NULL, "
+                "metadata = coalesce(excluded.metadata, r.metadata) "
                 "WHERE (r.internal_id, r.version, r.remote_deleted_at) "
                 "IS DISTINCT FROM (excluded.internal_id, excluded.version, NULL::timestamptz)",
                 columns,
@@ -170,11 +172,12 @@ class PostgresStateStore:
             raise TargetError(f"a key has more than {LONGEST_KEY} characters")
         instance, entity = _split(system)
         constants = [[instance] * len(keys), [entity] * len(keys)]
-        self._copy_bindings([*constants, stored_keys(keys), internal_ids, stored_versions(versions)])
+        metadata = [None] * len(keys)
+        self._copy_bindings([*constants, stored_keys(keys), internal_ids, stored_versions(versions), metadata])
 
     def _copy_bindings(self, columns: Sequence[Sequence[Any]]) -> None:
         with self._session.savepoint() as cursor:
-            copy_in(cursor, f"{self._refs} (system, type, external_id, internal_id, version)", columns)
+            copy_in(cursor, f"{self._refs} (system, type, external_id, internal_id, version, metadata)", columns)
 
     def mark_vanished(self, keys: Sequence[ExternalKey]) -> None:
         with self._session.cursor() as cursor:

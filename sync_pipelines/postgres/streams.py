@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sync_pipelines.postgres.engine import Session
-from sync_pipelines.postgres.tables import streams
+from sync_pipelines.postgres.tables.sync import streams
 
 __all__ = ["last_complete", "never_complete"]
 

@@ -8,15 +8,22 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.log import hide
+from sync_pipelines.settings.schools import (
+    BulkExport,
+    School,
+    SchoolAccount,
+    one_school,
+    read_schools,
+    web_address,
+)
 
-__all__ = ["Settings"]
+__all__ = ["BulkExport", "School", "SchoolAccount", "Settings"]
 
 _SCHEMA = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 _NAME = Annotated[str, Field(min_length=1)]
@@ -55,8 +62,15 @@ class Settings(BaseSettings):
     dagster_webserver_url: str = Field(default="http://127.0.0.1:3000", validation_alias="DAGSTER_WEBSERVER_URL")
     wtl_api_url: str | None = Field(default=None, validation_alias="WTL_API_URL")
     wtl_api_token: SecretStr | None = Field(default=None, validation_alias="WTL_API_TOKEN")
+    bakalari_url: str | None = Field(default=None, validation_alias="BAKALARI_URL")
+    bakalari_username: str | None = Field(default=None, validation_alias="BAKALARI_USERNAME", repr=False)
+    bakalari_password: SecretStr | None = Field(default=None, validation_alias="BAKALARI_PASSWORD")
+    bakalari_superuser: bool = Field(default=False, validation_alias="BAKALARI_SUPERUSER")
+    bakalari_schools_file: Path | None = Field(default=None, validation_alias="BAKALARI_SCHOOLS_FILE")
+    secret_key: SecretStr | None = Field(default=None, validation_alias="SYNC_SECRET_KEY")
     sync_schema: _SCHEMA = Field(default="sync", validation_alias="SYNC_SCHEMA")
     wtl_schema: _SCHEMA = Field(default="wtl", validation_alias="WTL_SCHEMA")
+    bakalari_schema: _SCHEMA = Field(default="bakalari", validation_alias="BAKALARI_SCHEMA")
     dagster_schema: _SCHEMA = Field(default="dagster", validation_alias="DAGSTER_SCHEMA")
     tables_file: Path | None = Field(default=None, validation_alias="SYNC_TABLES_FILE")
 
@@ -71,26 +85,24 @@ class Settings(BaseSettings):
                 for e in error.errors()
             ]
             raise SettingsError("; ".join(wrong)) from None
-        if settings.wtl_api_token is not None:
-            hide(settings.wtl_api_token.get_secret_value())
+        for secret in (settings.wtl_api_token, settings.bakalari_password, settings.secret_key):
+            hide(secret.get_secret_value() if secret else None)
         return settings
 
-    @field_validator("wtl_api_url", "dagster_webserver_url")
+    @field_validator("wtl_api_url", "bakalari_url", "dagster_webserver_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("not an address that begins with http:// or https://")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("an address without user, password, ? or #")
-        return value.strip().rstrip("/")
+        return None if value is None else web_address(value)
 
     @property
     def schemas(self) -> dict[str, str]:
         """Which schema of the database each of the project's own names stands for."""
-        return {"sync": self.sync_schema, "wtl": self.wtl_schema, "dagster": self.dagster_schema}
+        return {
+            "sync": self.sync_schema,
+            "wtl": self.wtl_schema,
+            "bakalari": self.bakalari_schema,
+            "dagster": self.dagster_schema,
+        }
 
     def webtolearn(self) -> tuple[str, str]:
         """Base address and token of the WebToLearn platform. Raises SettingsError."""
@@ -105,6 +117,30 @@ class Settings(BaseSettings):
                 "(https://….elms.pl/api/v1) and its API token into the environment or .env"
             )
         return self.wtl_api_url, self.wtl_api_token.get_secret_value()
+
+    def schools(self) -> tuple[School, ...]:
+        """The Bakalari schools: those of the file, or the one of the three variables. Raises SettingsError."""
+        three = {
+            "BAKALARI_URL": self.bakalari_url,
+            "BAKALARI_USERNAME": self.bakalari_username,
+            "BAKALARI_PASSWORD": self.bakalari_password,
+        }
+        missing = [name for name, value in three.items() if value is None]
+        if self.bakalari_schools_file is not None:
+            if len(missing) < len(three):
+                raise SettingsError(
+                    "BAKALARI_SCHOOLS_FILE and BAKALARI_URL are both set: put the school into the file"
+                )
+            return read_schools(self.bakalari_schools_file)
+        if self.bakalari_url is None or self.bakalari_username is None or self.bakalari_password is None:
+            raise SettingsError(
+                f"{' and '.join(missing)} not set: put the address of the school's Bakalari and a login into the "
+                "environment or .env; or name a file of many schools in BAKALARI_SCHOOLS_FILE"
+            )
+        password = self.bakalari_password.get_secret_value()
+        return (
+            one_school(self.bakalari_url, self.bakalari_username, password, superuser=self.bakalari_superuser),
+        )
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """What SYNC_TABLES_FILE declares, by stream and by TableSpec's names. Raises SettingsError."""
@@ -124,6 +160,7 @@ class Settings(BaseSettings):
         shown: list[tuple[str, str | None]] = []
         for name, field in type(self).model_fields.items():
             value: object = getattr(self, name)
-            text = None if value is None else "set (hidden)" if isinstance(value, SecretStr) else str(value)
+            secret = isinstance(value, SecretStr) or not field.repr
+            text = None if value is None else "set (hidden)" if secret else str(value)
             shown.append((str(field.validation_alias), text))
         return shown

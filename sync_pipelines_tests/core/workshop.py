@@ -159,7 +159,7 @@ def in_memory() -> Workshop:
 
 def in_postgres(session: Session, query: Callable[..., list[Any]]) -> Workshop:
     """The tables of a real server."""
-    spec = TableSpec(tables.courses, natural_key=("wtl_course_id",), owned=("title",))
+    spec = TableSpec(tables.wtl.courses, natural_key=("wtl_course_id",), owned=("title",))
     query("ALTER TABLE wtl.courses DROP CONSTRAINT IF EXISTS no_clash")
     query("ALTER TABLE wtl.courses ADD CONSTRAINT no_clash CHECK (title <> 'clashing')")
     return Workshop(

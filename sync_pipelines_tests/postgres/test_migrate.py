@@ -12,7 +12,7 @@ from sync_pipelines.errors import DatabaseError, SchemaError
 from sync_pipelines.postgres import migrate, tables
 from sync_pipelines.postgres.engine import Database
 
-SCHEMAS = {"sync": "sync", "wtl": "wtl", "dagster": "dagster"}
+SCHEMAS = {"sync": "sync", "wtl": "wtl", "bakalari": "bakalari", "dagster": "dagster"}
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_an_empty_database_is_brought_up_to_date_once(empty: Database) -> None:
 
 
 def test_the_migrations_make_just_the_tables_the_code_knows(database: Database) -> None:
-    ours = {"sync", "wtl"}
+    ours = {"sync", "wtl", "bakalari"}
     with database.engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -71,13 +71,14 @@ def test_upgrades_at_the_same_time_end_well(empty: Database) -> None:
 def test_other_names_for_the_schemas_are_used_throughout(empty: Database) -> None:
     renamed = Database(
         empty.url.render_as_string(hide_password=False),
-        {"sync": "engine", "wtl": "lms", "dagster": "orchestration"},
+        {"sync": "engine", "wtl": "lms", "bakalari": "sis", "dagster": "orchestration"},
     )
     migrate.upgrade(renamed)
     inspector = sa.inspect(renamed.engine)
-    assert {"engine", "lms", "orchestration"} <= set(inspector.get_schema_names())
-    assert not {"sync", "wtl", "dagster"} & set(inspector.get_schema_names())
+    assert {"engine", "lms", "sis", "orchestration"} <= set(inspector.get_schema_names())
+    assert not SCHEMAS.keys() & set(inspector.get_schema_names())
     assert "courses_current" in inspector.get_view_names(schema="lms")
+    assert "enrollments_current" in inspector.get_view_names(schema="sis")
 
 
 def test_a_database_of_a_later_version_is_left_alone(database: Database, query: Callable[..., list[Any]]) -> None:

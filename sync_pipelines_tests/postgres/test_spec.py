@@ -21,7 +21,7 @@ def test_a_declaration_that_contradicts_itself_or_its_table_says_how(
 ) -> None:
     given = {"natural_key": ("wtl_lesson_id",), "owned": ("title",), **columns}
     with pytest.raises(ValueError, match=rf"wtl\.lessons.*{says}"):
-        TableSpec(tables.lessons, **given)  # pyright: ignore[reportArgumentType]
+        TableSpec(tables.wtl.lessons, **given)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("name", ["lessons", "db.wtl.lessons", ""])

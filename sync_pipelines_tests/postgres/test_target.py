@@ -23,7 +23,7 @@ from sync_pipelines.postgres.target import PostgresTarget
 
 Query = Callable[..., list[Any]]
 LESSONS = TableSpec(
-    tables.lessons, natural_key=("wtl_lesson_id",), owned=("title",), initial=("order_number",), adopt=True
+    tables.wtl.lessons, natural_key=("wtl_lesson_id",), owned=("title",), initial=("order_number",), adopt=True
 )
 
 NO_TIMES: Any = {"vanished_at": None, "synced_at": None, "written_at": None}
@@ -168,7 +168,7 @@ def test_only_living_rows_are_alive(target: PostgresTarget) -> None:
 )
 def test_a_contradictory_spec_is_refused_when_made(columns: dict[str, tuple[str, ...]]) -> None:
     with pytest.raises(ValueError, match=r"wtl\.lessons"):
-        TableSpec(tables.lessons, **{"natural_key": ("wtl_lesson_id",), **columns})  # pyright: ignore[reportArgumentType]
+        TableSpec(tables.wtl.lessons, **{"natural_key": ("wtl_lesson_id",), **columns})  # pyright: ignore[reportArgumentType]
 
 
 # --- a natural key that is taken ---------------------------------------------------------------------------
@@ -207,7 +207,9 @@ def test_a_row_that_stands_for_another_record_is_never_adopted(
 def test_a_row_that_no_sync_made_is_refused_where_the_spec_does_not_adopt(session: Session, query: Query) -> None:
     query("INSERT INTO wtl.lessons (wtl_lesson_id, title) VALUES ('1', 'Fizyka')")
     before = query("SELECT * FROM wtl.lessons")
-    strict = PostgresTarget(session, TableSpec(tables.lessons, natural_key=("wtl_lesson_id",), owned=("title",)))
+    strict = PostgresTarget(
+        session, TableSpec(tables.wtl.lessons, natural_key=("wtl_lesson_id",), owned=("title",))
+    )
     said = refusals(strict, [named("1", "1"), named("2", "2")])
     assert ("no sync made" in said[0], said[1]) == (True, "")
     assert query("SELECT * FROM wtl.lessons WHERE wtl_lesson_id = '1'") == before
@@ -244,7 +246,7 @@ def test_a_row_that_a_trigger_refuses_fails_alone(target: PostgresTarget, query:
 
 def test_a_row_that_is_too_large_for_an_index_fails_alone(session: Session, query: Query) -> None:
     query("CREATE INDEX ON wtl.lessons (description)")
-    spec = TableSpec(tables.lessons, natural_key=("wtl_lesson_id",), owned=("title", "description"))
+    spec = TableSpec(tables.wtl.lessons, natural_key=("wtl_lesson_id",), owned=("title", "description"))
     long = "".join(chr(0x4E00 + (i * 7919) % 20000) for i in range(9000))
     results = PostgresTarget(session, spec).upsert_many(
         [change(str(i), description=long if i == 1 else "") for i in range(4)]
@@ -253,7 +255,7 @@ def test_a_row_that_is_too_large_for_an_index_fails_alone(session: Session, quer
 
 
 def test_a_value_that_its_column_cannot_read_fails_alone_and_so_it_does_in_a_preview(session: Session) -> None:
-    spec = TableSpec(tables.lessons, natural_key=("wtl_lesson_id",), owned=("title", "order_number"))
+    spec = TableSpec(tables.wtl.lessons, natural_key=("wtl_lesson_id",), owned=("title", "order_number"))
     target = PostgresTarget(session, spec)
     new = [change(str(i), order_number=2**40 if i == 2 else i) for i in range(5)]
     made = target.upsert_many(new)

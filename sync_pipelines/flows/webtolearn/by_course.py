@@ -163,7 +163,7 @@ COURSE_USERS = PartitionedFlow(
             stream="wtl/course_users",
             system="wtl:course/{}:user",
             table=TableSpec(
-                tables.course_users,
+                tables.wtl.course_users,
                 natural_key=("course_id", "user_id"),
                 owned=("expires_at", "expires_raw", "active"),
                 adopt=True,
@@ -264,7 +264,7 @@ COURSE_LESSONS = PartitionedFlow(
             stream="wtl/remote_course_lessons",
             system="wtl:course/{}:lesson",
             table=TableSpec(
-                tables.remote_course_lessons,
+                tables.wtl.remote_course_lessons,
                 natural_key=("course_id", "lesson_id"),
                 owned=("position",),
                 adopt=True,

@@ -148,7 +148,7 @@ COURSES = Flow(
         "The sync owns `title`; `description` and `status` are people's. A course that vanishes upstream is "
         "marked (`remote_deleted_at`), never deleted here."
     ),
-    table=TableSpec(tables.courses, natural_key=("wtl_course_id",), owned=("title",), adopt=True),
+    table=TableSpec(tables.wtl.courses, natural_key=("wtl_course_id",), owned=("title",), adopt=True),
     view="wtl.courses_current",
     mapper=RecordMapper[Course](
         "wtl.courses", "title", lambda course: {"wtl_course_id": course.id, "title": course.title}
@@ -166,7 +166,7 @@ LESSON_CATALOG = Flow(
         "(`wtl.course_lessons`); no sync writes it."
     ),
     table=TableSpec(
-        tables.lessons, natural_key=("wtl_lesson_id",), owned=("title",), initial=("order_number",), adopt=True
+        tables.wtl.lessons, natural_key=("wtl_lesson_id",), owned=("title",), initial=("order_number",), adopt=True
     ),
     view="wtl.lessons_current",
     mapper=RecordMapper[Lesson]("wtl.lessons", "title", _lesson_columns),
@@ -182,7 +182,7 @@ USERS = Flow(
         "Every **user** of the WebToLearn platform: id and e-mail address, which is all the platform gives.\n\n"
         "Matched by the platform's id, so a changed address stays the same person."
     ),
-    table=TableSpec(tables.users, natural_key=("wtl_user_id",), owned=("email",), adopt=True),
+    table=TableSpec(tables.wtl.users, natural_key=("wtl_user_id",), owned=("email",), adopt=True),
     view="wtl.users_current",
     mapper=RecordMapper[User]("wtl.users", "email", lambda user: {"wtl_user_id": user.id, "email": user.email}),
     open_source=_source("wtl:user", lambda client, on_read: _one_an_address(client.users(on_read))),
