@@ -1,13 +1,11 @@
-"""An answer's body, whole or not at all: bounded, and decoded to its end.
-
-httpx's own decoding takes a cut body for a whole one, and of a gzip in several parts only the first.
-"""
+"""An answer's body, whole or not at all: bounded, and decoded to its end."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 
-import httpx
+import aiohttp
 
 __all__ = ["DAMAGE", "MAX_BODY_BYTES", "TooLarge", "decoded", "whole_body"]
 
@@ -19,11 +17,11 @@ class TooLarge(Exception):
     """A body larger than any list that could be meant."""
 
 
-async def whole_body(answer: httpx.Response) -> bytes:
+async def whole_body(answer: aiohttp.ClientResponse) -> bytes:
     """The bytes as they came. Raises TooLarge."""
     parts: list[bytes] = []
     size = 0
-    async for part in answer.aiter_raw():
+    async for part in answer.content.iter_any():
         size += len(part)
         if size > MAX_BODY_BYTES:
             raise TooLarge
@@ -31,7 +29,7 @@ async def whole_body(answer: httpx.Response) -> bytes:
     return b"".join(parts)
 
 
-def decoded(body: bytes, headers: httpx.Headers) -> bytes:
+def decoded(body: bytes, headers: Mapping[str, str]) -> bytes:
     """What they say. Raises TooLarge, and one of DAMAGE where they are cut short or damaged."""
     encoding = headers.get("content-encoding", "").lower()
     if encoding not in ("gzip", "deflate"):

@@ -34,7 +34,7 @@ class AccountClient:
 
 
 class SchoolClient:
-    """A connection to one school; `base_url` is the root of its web. At most `in_flight` requests are under way."""
+    """A connection to one school; `base_url` is the root of its web. At most `in_flight` requests go at once."""
 
     def __init__(self, base_url: str, *, in_flight: int = 4, sender: Sender | None = None) -> None: ...
     def __enter__(self) -> Self: ...

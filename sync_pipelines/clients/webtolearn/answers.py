@@ -5,7 +5,6 @@ It never takes an error for an empty list, and needs no JSON to know an error.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,10 +12,11 @@ from typing import Any, cast
 
 from sync_pipelines.clients.budget import whole_number
 from sync_pipelines.clients.http import Answer, retry_after_seconds
+from sync_pipelines.clients.json_bodies import json_of
 from sync_pipelines.clients.paging import Page
 from sync_pipelines.errors import AccessRefused, NotFound, RateLimited, SourceUnavailable, UnexpectedAnswer
 
-__all__ = ["content_range_total", "json_of", "page_of", "raise_for_status"]
+__all__ = ["content_range_total", "page_of", "raise_for_status"]
 
 
 def page_of(answer: Answer, now: datetime) -> Page:
@@ -33,30 +33,6 @@ def page_of(answer: Answer, now: datetime) -> Page:
 def content_range_total(value: str | None) -> int | None:
     """The total of `lessons 0-11/234`; the part before it is not clamped to the total and says nothing (A13)."""
     return whole_number((value or "").rpartition("/")[2])
-
-
-def json_of(answer: Answer) -> object:
-    """The body, strictly read: UTF-8, no NaN. Raises SourceUnavailable for a web page, or what is cut short."""
-    if answer.body.lstrip().startswith(b"<") or "html" in answer.headers.get("content-type", "").lower():
-        raise SourceUnavailable(f"{answer.path} answered a web page instead of data (status {answer.status})")
-    try:
-        return json.loads(
-            answer.body.decode("utf-8"), object_pairs_hook=_unambiguous, parse_constant=_no_such_number
-        )
-    except (ValueError, RecursionError) as error:
-        raise SourceUnavailable(
-            f"{answer.path} answered {len(answer.body)} bytes that are not whole JSON"
-        ) from error
-
-
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[tuple[str, Any]]:
-    """An object; one that names a field twice stays the list it is, and so is no record."""
-    row = dict(pairs)
-    return row if len(row) == len(pairs) else pairs
-
-
-def _no_such_number(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
 
 
 def raise_for_status(answer: Answer, now: datetime) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any, ClassVar, Self, cast
 
+from sync_pipelines.clients.json_bodies import kind_of
 from sync_pipelines.errors import SourceError
 
 __all__ = ["Course", "Grant", "Lesson", "User", "WtlRecord", "collapsed", "wtl_id"]
@@ -23,27 +24,13 @@ def wtl_id(value: object) -> str:
     if type(value) is int and value >= 0:
         value = str(value)
     if type(value) is not str or not _DIGITS.match(value):
-        raise SourceError(f"the id is not a whole number ({_kind(value)})")
+        raise SourceError(f"the id is not a whole number ({kind_of(value)})")
     return value
-
-
-_KINDS: Mapping[type[object], str] = {
-    type(None): "null",
-    bool: "true or false",
-    str: "text",
-    float: "a fraction",
-    dict: "an object",
-    list: "a list",
-}
-
-
-def _kind(value: object) -> str:
-    return "empty text" if value == "" else _KINDS.get(type(value), type(value).__name__)
 
 
 def _row(row: object) -> Mapping[str, Any]:
     if not isinstance(row, dict):
-        raise SourceError(f"the row is not an object ({_kind(row)})")
+        raise SourceError(f"the row is not an object ({kind_of(row)})")
     return cast("Mapping[str, Any]", row)
 
 
@@ -62,7 +49,7 @@ def _one_of(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 def _text(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
     value = _one_of(row, names)
     if type(value) is not str:
-        raise SourceError(f"{names[0]} is not text ({_kind(value)})")
+        raise SourceError(f"{names[0]} is not text ({kind_of(value)})")
     return value
 
 
@@ -125,7 +112,7 @@ def _order(row: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     if type(value) is str and re.fullmatch(r"-?[0-9]{1,9}", value):
         value = int(value)
     if type(value) is not int or abs(value) > 2**31 - 1:
-        raise SourceError(f"{names[0]} is not a whole number ({_kind(value)})")
+        raise SourceError(f"{names[0]} is not a whole number ({kind_of(value)})")
     return value
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
 from sync_pipelines.clients.http import Answer
-from sync_pipelines.clients.webtolearn.answers import content_range_total, json_of
+from sync_pipelines.clients.json_bodies import json_of
+from sync_pipelines.clients.webtolearn.answers import content_range_total
 from sync_pipelines.errors import SourceError, SourceUnavailable
 
 __all__ = ["IMPOSSIBLE_ID", "WAYS", "Attempt", "Relation", "Verdict", "Way", "attempt_of", "judge", "no_answer"]

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from sync_pipelines.clients.json_bodies import raise_if_no_objects
 from sync_pipelines.clients.paging import Listing
 from sync_pipelines.clients.webtolearn.records import Grant, WtlRecord, collapsed
-from sync_pipelines.errors import SourceError, UnexpectedAnswer
+from sync_pipelines.errors import SourceError
 
 __all__ = ["Records", "RefusedRow", "id_or_none", "one_a_user", "records_of"]
 
 R = TypeVar("R", bound=WtlRecord)
-# A list may hold so many things that are no records at all, or this share of them; then it is no list of records.
-_MOST_ODD_ROWS, _MOST_ODD_SHARE = 20, 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,7 @@ class Records(Generic[R]):
 
 def records_of(record: type[R], path: str, listing: Listing) -> Records[R]:
     """The rows of a listing as records. Raises UnexpectedAnswer where too many are no records at all."""
-    odd = sum(not isinstance(row, dict) for row in listing.rows)
-    if odd > _MOST_ODD_ROWS and odd > _MOST_ODD_SHARE * len(listing.rows):
-        raise UnexpectedAnswer(f"{odd} of {len(listing.rows)} rows of {path} are no objects: it is no such list")
+    raise_if_no_objects(listing.rows, path)
     items = [_read_row(record, row) for row in listing.rows]
     return Records(items, listing.complete, listing.reason)
 
