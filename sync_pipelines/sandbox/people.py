@@ -47,8 +47,8 @@ _CZECH_LAST = tuple(
         "Novák/Nováková Svoboda/Svobodová Dvořák/Dvořáková Černý/Černá Procházka/Procházková Kučera/Kučerová "
         "Veselý/Veselá Horák/Horáková Němec/Němcová Pokorný/Pokorná Růžička/Růžičková Beneš/Benešová "
         "Fiala/Fialová Sedláček/Sedláčková Doležal/Doležalová Zeman/Zemanová Kolář/Kolářová Krejčí/Krejčí "
-        "Navrátil/Navrátilová Čermák/Čermáková Vaněk/Vaňková Šťastný/Šťastná Říha/Říhová Žák/Žáková Hůlka/Hůlková Jírů/Jírů "
-        "Břečka/Břečková Ďurica/Ďuricová Hájek/Hájková Tvrdý/Tvrdá"
+        "Navrátil/Navrátilová Čermák/Čermáková Vaněk/Vaňková Šťastný/Šťastná Říha/Říhová Žák/Žáková Hůlka/Hůlková "
+        "Jírů/Jírů Břečka/Břečková Ďurica/Ďuricová Hájek/Hájková Tvrdý/Tvrdá"
     ).split()
 )
 

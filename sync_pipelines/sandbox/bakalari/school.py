@@ -147,6 +147,16 @@ class School:
         kind = kind or ("student" if isinstance(person, Pupil) else "teacher")
         return _first(code, (a for a in self.accounts.values() if (a.kind, a.person) == (kind, code)))
 
+    def remove_pupil(self, code: str) -> None:
+        """A pupil leaves, with the accounts of the pupil and of the parents."""
+        self.pupils = [pupil for pupil in self.pupils if pupil.code != code]
+        for atom in self.atoms:
+            atom.pupils = [other for other in atom.pupils if other != code]
+            atom.released.discard(code)
+        of = [name for name, a in self.accounts.items() if a.person == code and a.kind in ("student", "parent")]
+        for username in of:
+            del self.accounts[username]
+
     def switch_on(
         self, fault: str, *, path: str = ANY_PATH, times: int | None = None, after: int = 0, seconds: float = 1.0
     ) -> SwitchedOn:

@@ -13,8 +13,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from sync_pipelines.sandbox.answer import Answer
+from sync_pipelines.sandbox.controlling import CONTROL, Refused, refusal
 from sync_pipelines.sandbox.switching import meet
-from sync_pipelines.sandbox.webtolearn.control import CONTROL, Refused, control_routes, refusal
+from sync_pipelines.sandbox.webtolearn.control import control_routes
 from sync_pipelines.sandbox.webtolearn.faults import API_LIMIT, FAULTS, LOGIN, NOT_AUTHENTICATED
 from sync_pipelines.sandbox.webtolearn.invention import Row
 from sync_pipelines.sandbox.webtolearn.platform import Platform
