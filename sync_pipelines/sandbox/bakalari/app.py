@@ -20,12 +20,12 @@ from sync_pipelines.sandbox.bakalari.asking import Asked, refused
 from sync_pipelines.sandbox.bakalari.control import control_routes
 from sync_pipelines.sandbox.bakalari.dummy import dummy_answer
 from sync_pipelines.sandbox.bakalari.export import export
-from sync_pipelines.sandbox.bakalari.faults import LOGIN_PAGE, REFUSALS, SPOILT
+from sync_pipelines.sandbox.bakalari.faults import LOGIN_PAGE, REFUSALS, SPOILT, UNAVAILABLE
 from sync_pipelines.sandbox.bakalari.login import authorized, login
 from sync_pipelines.sandbox.bakalari.pages import error_page, public_timetable, public_timetables
 from sync_pipelines.sandbox.bakalari.school import School
 from sync_pipelines.sandbox.controlling import CONTROL, Refused, refusal
-from sync_pipelines.sandbox.switching import SwitchedOn, meet
+from sync_pipelines.sandbox.switching import meet
 
 __all__ = ["bakalari_app"]
 
@@ -106,9 +106,11 @@ def _endpoint(by_id: dict[str, School], clock: Callable[[], float]) -> Callable[
 def _answer(asked: Asked) -> Answer:
     """What the school says, with what is wrong with it. A refusal is in place of doing what was asked for."""
     school, answer = asked.school, Answer(now=asked.now)
-    if school.down:
-        act = REFUSALS["unavailable"].act if school.down == "unavailable" else SPOILT["reset"].act
-        act(answer, SwitchedOn(""))
+    if school.down == "unavailable":
+        answer.say(503, UNAVAILABLE, "text/html", bare=True)
+        return answer
+    if school.down == "dropped":
+        answer.connection = "reset"
         return answer
     if meet(school.faults, REFUSALS, asked.path, answer):
         return answer

@@ -17,13 +17,13 @@ from sync_pipelines.sandbox.faults import (
 )
 from sync_pipelines.sandbox.switching import Act, Fault, SwitchedOn
 
-__all__ = ["DENIED", "FAULTS", "LOGIN_PAGE", "REFUSALS", "SPOILT", "message"]
+__all__ = ["DENIED", "FAULTS", "LOGIN_PAGE", "REFUSALS", "SPOILT", "UNAVAILABLE", "message"]
 
 LOGIN_PAGE = (
     "<!DOCTYPE html><html><head><title>Přihlášení</title></head><body><form method='post' action='login'>"
     "<input name='username'><input type='password' name='password'></form></body></html>"
 )
-_UNAVAILABLE = (
+UNAVAILABLE = (
     "<html><head><title>Service Unavailable</title></head><body><h2>Service Unavailable</h2></body></html>"
 )
 
@@ -61,7 +61,7 @@ def _begins(text: bytes) -> Act:
 
 REFUSALS: dict[str, Fault] = {
     **SERVER_ERRORS,
-    "unavailable": Fault("503 with a web server's HTML page.", from_elsewhere(503, _UNAVAILABLE)),
+    "unavailable": Fault("503 with a web server's HTML page.", from_elsewhere(503, UNAVAILABLE)),
     "rate-limit": Fault("429 without Retry-After.", says(429, message("Too many requests."))),
     "rate-limit-retry-after": Fault("429 with Retry-After: `seconds`.", _retry_after),
     "denied": Fault("401 without a usable header, however good the token is.", says(401, DENIED)),

@@ -91,7 +91,7 @@ class Account:
     """
 
     username: str
-    password: str
+    password: str = field(repr=False)
     kind: Kind
     person: str
     holder: str = ""
@@ -114,5 +114,5 @@ class Token:
 
     username: str
     expires: float
-    other: str
+    other: str = field(repr=False)
     uses: int = 0

@@ -28,7 +28,7 @@ __all__ = ["School"]
 _T = TypeVar("_T")
 
 
-@dataclass
+@dataclass(repr=False)
 class School:
     """Everything can be changed while it serves.
 
@@ -68,8 +68,8 @@ class School:
     conflicts: dict[str, str] = field(default_factory=dict[str, str])
     faults: list[SwitchedOn] = field(default_factory=list[SwitchedOn])
     requests: Counter[str] = field(default_factory=Counter[str])
-    access_tokens: dict[str, Token] = field(default_factory=dict[str, Token], repr=False)
-    refresh_tokens: dict[str, Token] = field(default_factory=dict[str, Token], repr=False)
+    access_tokens: dict[str, Token] = field(default_factory=dict[str, Token])
+    refresh_tokens: dict[str, Token] = field(default_factory=dict[str, Token])
 
     @classmethod
     def invented(
@@ -88,6 +88,10 @@ class School:
         school.atoms = invention.atoms(rng, school.classes, school.subjects, school.teachers, school.pupils)
         school.accounts = invention.accounts(rng, school.pupils, school.teachers)
         return school
+
+    def __repr__(self) -> str:
+        # Names and passwords, invented as they are, do not belong into the report of a failed test.
+        return f"School({self.id!r}: {len(self.classes)} classes, {len(self.pupils)} pupils)"
 
     # Who and what, by id. KeyError where there is none.
 
