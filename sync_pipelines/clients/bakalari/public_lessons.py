@@ -117,7 +117,7 @@ def _of_rows(rows: Iterable[LexborNode]) -> Iterator[PublicLesson]:
                 subject_abbrev=_shown(cell, ".middle"),
                 teacher_name=_line(detail.get("teacher")),
                 teacher_abbrev=_shown(cell, ".teacher-name") or _shown(cell, ".bottom"),
-                room=_line(detail.get("room")) or _shown(cell, ".first"),
+                room=_shown(cell, ".first") or _line(detail.get("room")),
                 group=_groups(detail.get("group")),
             )
 
