@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeGuard, TypeVar
+from typing import TypeVar
 
 from sync_pipelines.clients.bakalari.answers import TokenRefused
 from sync_pipelines.clients.bakalari.login import (
@@ -108,20 +108,22 @@ class AccountSession:
             return self._held
 
     def _found(self, held: _Held | None, refused: _Held | None) -> _Held:
-        def is_good(held: _Held | None) -> TypeGuard[_Held]:
-            other = refused is None or (held is not None and held.tokens.access != refused.tokens.access)
-            return held is not None and other and self._clock() < held.renew_at
-
-        if is_good(held):
+        stale = {refused.tokens.access} if refused else set[str]()
+        if held and self._is_good(held, stale):
             return held
         if refused and refused.is_new:
             raise NeedsLogin(f"the school refuses the token it has just given {self._label}: ask the school why")
+        if held:
+            stale.add(held.tokens.access)
         stored = self._stored(self._vault.peek(self._account.username))
-        if is_good(stored):
+        if stored and self._is_good(stored, stale):
             return stored
         with self._vault.alone(self._account.username) as drawer:
             stored = self._stored(drawer.kept)  # another process may have been quicker
-            return stored if is_good(stored) else self._renewed(drawer)
+            return stored if stored and self._is_good(stored, stale) else self._renewed(drawer)
+
+    def _is_good(self, held: _Held, stale: Collection[str]) -> bool:
+        return held.tokens.access not in stale and self._clock() < held.renew_at
 
     @property
     def _label(self) -> str:
