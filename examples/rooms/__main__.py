@@ -13,7 +13,7 @@ from examples.rooms.table import create_table
 from sync_pipelines import log
 from sync_pipelines.core import SyncReport
 from sync_pipelines.errors import SyncError
-from sync_pipelines.flows.runner import open_database
+from sync_pipelines.flows.database import open_database
 from sync_pipelines.postgres import migrate
 from sync_pipelines.settings import Settings
 

@@ -7,7 +7,7 @@ import json
 import click
 
 from sync_pipelines.cli.workplace import database_at_hand
-from sync_pipelines.flows.runner import open_database
+from sync_pipelines.flows.database import open_database
 from sync_pipelines.postgres import migrate
 from sync_pipelines.settings import Settings
 

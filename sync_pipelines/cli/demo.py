@@ -15,8 +15,9 @@ from sync_pipelines.cli.run import launch_flows, launch_partitions
 from sync_pipelines.cli.sandbox import platform_options, sandbox_app
 from sync_pipelines.cli.workplace import project_file, workplace
 from sync_pipelines.errors import SettingsError
+from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
-from sync_pipelines.flows.runner import Finished, open_database
+from sync_pipelines.flows.runner import Finished
 from sync_pipelines.settings import Settings
 
 __all__ = ["command"]

@@ -8,9 +8,10 @@ from sync_pipelines.cli.choices import ALL, chosen_partitions, course_option
 from sync_pipelines.cli.progress import shown_progress
 from sync_pipelines.cli.results import show
 from sync_pipelines.cli.workplace import database_at_hand
+from sync_pipelines.flows.database import open_database, require_schema
 from sync_pipelines.flows.partitions import PartitionRunner
 from sync_pipelines.flows.registry import UPSTREAMS, flows_of, require_settings
-from sync_pipelines.flows.runner import Runner, open_database, require_schema
+from sync_pipelines.flows.runner import Runner
 from sync_pipelines.settings import Settings
 
 __all__ = ["command"]

@@ -14,8 +14,8 @@ from sync_pipelines.cli.results import printable, show, show_rows
 from sync_pipelines.cli.run import launch_flows, launch_partitions
 from sync_pipelines.cli.workplace import database_at_hand, workplace
 from sync_pipelines.errors import SyncError
+from sync_pipelines.flows.database import open_database, require_schema
 from sync_pipelines.flows.registry import owner_of, require_settings, streams_by_system
-from sync_pipelines.flows.runner import open_database, require_schema
 from sync_pipelines.flows.spec import Flow, PartitionedFlow
 from sync_pipelines.log import redact
 from sync_pipelines.postgres.engine import Session

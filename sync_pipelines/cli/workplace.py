@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 
-from sync_pipelines.flows.runner import open_database
+from sync_pipelines.flows.database import open_database
 from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.embedded import embedded_postgres
 from sync_pipelines.settings import Settings

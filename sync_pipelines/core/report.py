@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
@@ -14,8 +14,8 @@ __all__ = ["Fact", "SyncReport", "Tally"]
 _KEPT_ERRORS = 20
 _KEPT_DIFFERENCES = 20
 
-#: Something that a source learnt of its upstream.
-Fact: TypeAlias = str | int | bool
+#: Something that a source learnt of its upstream: a word, a number, or the rows of a table.
+Fact: TypeAlias = str | int | bool | Sequence[Mapping[str, str | int | bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,9 @@ class Tally:
 
 
 def _fact(value: Fact) -> Fact:
-    return _writable(value) if isinstance(value, str) else value
+    if isinstance(value, (str, int)):
+        return _writable(value) if isinstance(value, str) else value
+    return [{name: _writable(v) if isinstance(v, str) else v for name, v in row.items()} for row in value]
 
 
 def _writable(sentence: str) -> str:

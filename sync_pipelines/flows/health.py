@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from sync_pipelines.errors import SettingsError, SyncError
+from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.registry import FLOWS, UPSTREAMS, placed
-from sync_pipelines.flows.runner import open_database
 from sync_pipelines.flows.spec import Finding, clock_finding
 from sync_pipelines.log import redact
 from sync_pipelines.postgres import migrate

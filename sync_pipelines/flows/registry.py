@@ -10,7 +10,7 @@ from typing import Any
 
 from sync_pipelines.core import Annotating, ExternalKey, Mapper, Payload, Projection, fingerprint
 from sync_pipelines.errors import SettingsError
-from sync_pipelines.flows import webtolearn
+from sync_pipelines.flows import bakalari, webtolearn
 from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow, Partitions, Upstream
 from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
@@ -35,13 +35,21 @@ __all__ = [
 FLOWS: tuple[Flow, ...] = (webtolearn.COURSES, webtolearn.LESSON_CATALOG, webtolearn.USERS)
 
 #: What is read a partition at a time, after those.
-PARTITIONED_FLOWS: tuple[PartitionedFlow, ...] = (webtolearn.COURSE_LESSONS, webtolearn.COURSE_USERS)
+PARTITIONED_FLOWS: tuple[PartitionedFlow, ...] = (
+    webtolearn.COURSE_LESSONS,
+    webtolearn.COURSE_USERS,
+    bakalari.ROSTERS,
+)
 
-#: What they are divided by, by the stream whose records the partitions are.
-PARTITIONS: dict[str, Partitions] = {flow.partitions.stream: flow.partitions for flow in PARTITIONED_FLOWS}
+#: Where partitions are the records of a stream: by that stream.
+PARTITIONS: dict[str, Partitions] = {
+    flow.partitions.stream: flow.partitions
+    for flow in PARTITIONED_FLOWS
+    if isinstance(flow.partitions, Partitions)
+}
 
 #: By the names that `sync-pipelines run` takes.
-UPSTREAMS: dict[str, Upstream] = {flow.upstream.name: flow.upstream for flow in FLOWS}
+UPSTREAMS: dict[str, Upstream] = {flow.upstream.name: flow.upstream for flow in (*FLOWS, *PARTITIONED_FLOWS)}
 
 
 def flows_of(upstream: str) -> tuple[Flow, ...]:

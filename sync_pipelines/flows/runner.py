@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from sync_pipelines.core import SilentLogger, Source, SyncJob, SyncReport
-from sync_pipelines.errors import GuardTripped, SchemaError, SettingsError, SyncError
+from sync_pipelines.errors import GuardTripped, SyncError
+from sync_pipelines.flows.database import open_database, read_only, require_schema
+from sync_pipelines.flows.origins import origin_of
 from sync_pipelines.flows.registry import placed
-from sync_pipelines.flows.spec import Flow, Upstream
+from sync_pipelines.flows.spec import Flow
 from sync_pipelines.postgres import migrate
-from sync_pipelines.postgres.engine import Database, Session
+from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines.postgres.target import PostgresTarget
 from sync_pipelines.settings import Settings
@@ -24,10 +25,6 @@ __all__ = [
     "Quiet",
     "Runner",
     "not_run",
-    "open_database",
-    "origin_of",
-    "read_only",
-    "require_schema",
 ]
 
 
@@ -56,35 +53,6 @@ class _Relay(SilentLogger):
 
     def progress(self, report: SyncReport) -> None:
         self._progress.writing(report)
-
-
-def open_database(settings: Settings, purpose: str = "") -> Database:
-    """The database of the settings; connects to nothing yet. Raises SettingsError where none is set."""
-    if settings.database_url is None:
-        raise SettingsError(
-            "SYNC_DATABASE_URL is not set: set it to a PostgreSQL database, postgresql://user@host:5432/database"
-        )
-    name = f"sync-pipelines {purpose}".strip()
-    return Database(settings.database_url.get_secret_value(), settings.schemas, application_name=name)
-
-
-def require_schema(database: Database) -> None:
-    """Raise SchemaError where the database is not at this version's revision. Changes nothing."""
-    if not migrate.status(database).up_to_date:
-        raise SchemaError(f"{database} is not at this version's revision: run `sync-pipelines db upgrade`")
-
-
-def read_only(session: Session) -> None:
-    """Have the server refuse every write of the session."""
-    with session.cursor() as cursor:
-        cursor.execute("SET default_transaction_read_only = on")
-
-
-def origin_of(upstream: Upstream, settings: Settings) -> str:
-    """Whose ids an upstream's are: its host, whatever the port; this machine under one name."""
-    address = upstream.origin(settings)
-    host = urlsplit(address).hostname or address
-    return "localhost" if host == "localhost" or host.startswith("127.") or host == "::1" else host
 
 
 @dataclass(frozen=True)

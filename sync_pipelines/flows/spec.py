@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol, TypeAlias
 
-from sync_pipelines.core import Mapper, Source
+import sqlalchemy as sa
+
+from sync_pipelines.core import Mapper, Source, SyncReport
 from sync_pipelines.errors import SyncError
 from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
@@ -16,12 +18,16 @@ from sync_pipelines.settings import Settings
 __all__ = [
     "Finding",
     "Flow",
+    "Landed",
     "Lookup",
     "OnRead",
     "Part",
     "PartitionRead",
     "PartitionedFlow",
     "Partitions",
+    "Reader",
+    "Sites",
+    "Stage",
     "Upstream",
     "clock_finding",
 ]
@@ -53,8 +59,8 @@ def clock_finding(name: str, theirs: datetime) -> Finding:
 class Upstream:
     """A system that flows read. `name` is what it is run by ("wtl"), `group` what its assets are shown under.
 
-    `origin` is the address it is read from, and raises SettingsError where it is not set up. `probe` asks it
-    whether a sync could run, and raises SyncError where not.
+    `origin` is the address it is read from, of Sites all of theirs, and raises SettingsError where it is not set
+    up. `probe` asks it whether a sync could run, and raises SyncError where not.
     """
 
     name: str
@@ -101,6 +107,17 @@ class Partitions:
     keep: timedelta = timedelta(days=30)
 
 
+@dataclass(frozen=True)
+class Sites:
+    """What flows are divided by: servers of their own, that the settings name. What one refuses is its own affair.
+
+    `addresses` are theirs, by name, in order. Raises SettingsError.
+    """
+
+    name: str
+    addresses: Callable[[Settings], Mapping[str, str]]
+
+
 class Lookup(Protocol):
     """Finds the rows that other flows made."""
 
@@ -115,6 +132,7 @@ class Part:
 
     `stream` is their name, as a Flow's is. `system` is that of their keys, in which {} stands for the partition,
     so that a complete read of one partition says nothing of another. `mapper` makes that of a partition.
+    `description` and `after` are as a Flow's, of a part that is shown by itself.
     """
 
     stream: str
@@ -122,6 +140,8 @@ class Part:
     table: TableSpec
     view: str
     mapper: Callable[[Lookup, str], Mapper[Any]]
+    description: str = ""
+    after: tuple[str, ...] = ()
 
     def system_of(self, partition: str) -> str:
         """The system of a partition's keys."""
@@ -135,28 +155,57 @@ class Part:
         return system[len(before) : len(system) - len(after)] or None
 
 
+@dataclass(frozen=True)
+class Landed:
+    """A partition that was read and lies in the database: the report of that, and a source for each part."""
+
+    report: SyncReport
+    sources: Sequence[Source[Any]]
+
+
 #: What came of reading a partition: a source for each part, in their order, or why it could not be read.
-PartitionRead: TypeAlias = Sequence[Source[Any]] | SyncError
+PartitionRead: TypeAlias = Sequence[Source[Any]] | Landed | SyncError
+#: Connects to the upstream and gives, for each of the partitions in order, what came of reading it.
+Reader: TypeAlias = Callable[
+    [Settings, Sequence[str], OnRead], AbstractContextManager[Iterator[tuple[str, PartitionRead]]]
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a flow's partitions land, as they were read, before their parts are synced.
+
+    `table` holds them. `open_preview` reads them and lands nothing; `open_landed` asks nobody, and gives what lies
+    there. A partition whose read is incomplete lands too: its sources say what that leaves open.
+    """
+
+    table: sa.Table
+    open_preview: Reader
+    open_landed: Reader
 
 
 @dataclass(frozen=True)
 class PartitionedFlow:
     """A stream that is read a partition at a time: any of them, in any order, at any time.
 
-    `stream` is its name, and its first part's. `open_reader` connects to the upstream and gives, for each of the
-    partitions in order, what came of reading it; it may read ahead. A partition's error leaves the others alone.
+    `open_reader` may read ahead. A partition's error leaves the others alone. `stream` is its name, and its first
+    part's. With a `stage` it is the name of the reading alone, and each part is a stream that is shown by itself.
     """
 
     stream: str
     upstream: Upstream
     description: str
-    partitions: Partitions
+    partitions: Partitions | Sites
     parts: tuple[Part, ...]
-    open_reader: Callable[
-        [Settings, Sequence[str], OnRead], AbstractContextManager[Iterator[tuple[str, PartitionRead]]]
-    ]
+    open_reader: Reader
     after: tuple[str, ...] = ()
+    stage: Stage | None = None
 
     def __post_init__(self) -> None:
-        if not self.parts or self.parts[0].stream != self.stream:
+        if not self.parts or (self.stage is None and self.parts[0].stream != self.stream):
             raise ValueError(f"{self.stream}: its first part has another name")
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams that are shown by themselves, in the order in which they run."""
+        return (self.stream, *(part.stream for part in self.parts)) if self.stage else (self.stream,)

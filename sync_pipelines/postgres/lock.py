@@ -1,10 +1,10 @@
-"""One run at a time of a stream: an advisory lock of the server, waited for, and taken from nobody."""
+"""One at a time: an advisory lock of the server, waited for, and taken from nobody."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -13,30 +13,35 @@ from sqlalchemy import exc
 from sync_pipelines.errors import DatabaseUnavailable, StreamBusy
 from sync_pipelines.postgres.engine import Session
 
-__all__ = ["stream_lock"]
+__all__ = ["named_lock", "stream_lock"]
 
 _log = logging.getLogger(__name__)
 
 
-@contextmanager
-def stream_lock(session: Session, stream: str, timeout: timedelta) -> Generator[None, None, None]:
-    """Hold the stream's lock. It belongs to the connection: a killed run lets go of it at once.
+def stream_lock(session: Session, stream: str, timeout: timedelta) -> AbstractContextManager[None]:
+    """Hold the stream's lock: one run at a time. Raises StreamBusy, naming the holder, after `timeout`."""
+    return named_lock(session, stream, stream, timeout)
 
-    Raises StreamBusy, naming the holder, where another connection has it for longer than `timeout`.
+
+@contextmanager
+def named_lock(session: Session, name: str, what: str, timeout: timedelta) -> Generator[None, None, None]:
+    """Hold the lock of that name. It belongs to the connection: a killed run lets go of it at once.
+
+    Raises StreamBusy, saying `what` is locked and by whom, where another has it for longer than `timeout`.
     """
-    name = {"name": f"sync-pipelines {session.schemas.get('sync')} {stream}"}
-    if not session.try_lock(name["name"]):
-        _log.info("%s: waiting for another run of this stream", stream)
-        _wait(session, stream, name, timeout)
+    parameters = {"name": f"sync-pipelines {session.schemas.get('sync')} {name}"}
+    if not session.try_lock(parameters["name"]):
+        _log.info("%s: waiting for another run", what)
+        _wait(session, what, parameters, timeout)
     try:
         yield
     finally:
         # A connection that is lost has lost the lock with it.
         with suppress(DatabaseUnavailable), session.transaction() as connection:
-            connection.execute(sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), name)
+            connection.execute(sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), parameters)
 
 
-def _wait(session: Session, stream: str, name: dict[str, str], timeout: timedelta) -> None:
+def _wait(session: Session, what: str, name: dict[str, str], timeout: timedelta) -> None:
     milliseconds = int(timeout.total_seconds() * 1000)
     connection = session.connection
     try:
@@ -47,7 +52,7 @@ def _wait(session: Session, stream: str, name: dict[str, str], timeout: timedelt
         if getattr(error.orig, "sqlstate", None) != "55P03":
             raise DatabaseUnavailable("the database stopped answering while waiting for a lock") from error
         raise StreamBusy(
-            f"{stream} is still being synced by {_holder(session, name)} "
+            f"{what} is still being synced by {_holder(session, name)} "
             f"after {milliseconds / 1000:g} s of waiting: let that run end, or end it"
         ) from error
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sync_pipelines.errors import NotFound, SourceUnavailable, SyncError, UnexpectedAnswer
+from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.partitions import PartitionDone
-from sync_pipelines.flows.runner import open_database
 from sync_pipelines.flows.webtolearn import COURSE_LESSONS, LESSON_CATALOG
 from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines.sandbox.webtolearn import Platform

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sync_pipelines.errors import DatabaseError, DatabaseUnavailable, TransactionConflict
+from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.registry import FLOWS
-from sync_pipelines.flows.runner import open_database
 from sync_pipelines.flows.webtolearn import COURSE_USERS, COURSES, LESSON_CATALOG, USERS
 from sync_pipelines.sandbox.webtolearn import Platform
 from sync_pipelines_tests.flows.webtolearn.model import granted
