@@ -123,8 +123,22 @@ def test_bakalari_reads_the_public_timetable_of_both_generations(
             assert {lesson.subject for lesson in lessons if not lesson.removed} == names
             assert {lesson.teacher for lesson in lessons if not lesson.removed} <= teachers.keys()
             assert all(lesson.begin and lesson.subject_abbrev for lesson in lessons if not lesson.removed)
-    for target in (*targets.teachers, *targets.rooms):
-        asking.public_timetable(target.kind, target)
+    for target in targets.teachers:
+        lessons = asking.public_timetable("teacher", target).lessons
+        assert {lesson.teacher for lesson in lessons if not lesson.removed} <= {target.name}
+        assert bool(lessons) == bool(school.atoms_of_teacher(target.id))
+    for target in targets.rooms:
+        lessons = asking.public_timetable("room", target).lessons
+        assert {lesson.room for lesson in lessons if not lesson.removed} <= {target.name}
+
+
+@pytest.mark.parametrize(("pages", "removed"), [("rendered", 1), ("embedded", 0)])
+def test_nothing_but_what_was_taken_out_is_changed(
+    client: Callable[[Account], BakalariClient], school: School, pupil: Account, pages: Any, removed: int
+) -> None:
+    school.pages = pages
+    changed = client(pupil).public_timetable("class", school.classes[0].id).changed_lessons
+    assert [lesson.removed for lesson in changed] == [True] * removed
 
 
 def test_bakalari_is_told_where_nothing_is_published(

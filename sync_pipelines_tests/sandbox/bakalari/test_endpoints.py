@@ -138,7 +138,7 @@ def test_sheets_have_marks_with_dates_and_averages_for_whoever_drops_them(
     assert all(mark["MarkValue"] and mark["MarkDate"] for mark in sheet["Marks"])
     assert all("," in student["AverageText1"] for student in sheet["Students"])
     assert set("(}[|*:=_") <= set(sheet["Marks"][0]["Id"])
-    assert sheet["MarkOptions"]
+    assert {mark["MarkValue"] for mark in sheet["Marks"]} <= {option["Id"] for option in sheet["MarkOptions"]}
 
 
 @given(key=st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1))
@@ -151,6 +151,10 @@ def test_an_id_in_a_path_arrives_exactly(school: School, http: httpx.Client, key
         assert sheet_of(http, superuser, key).status_code == 200
         assert sheet_of(http, superuser, key + " ").status_code == 404
     school.atoms = others
+
+
+def test_the_date_is_the_clocks(http: httpx.Client) -> None:
+    assert http.get("/api/3").headers.get_list("date") == ["Wed, 14 Oct 2026 08:00:00 GMT"]
 
 
 def test_a_method_that_an_endpoint_does_not_know_is_refused_with_a_message(http: httpx.Client) -> None:

@@ -50,6 +50,15 @@ def test_what_a_week_refers_to_it_lists_and_groups_repeatedly(http: httpx.Client
     assert [day["DayOfWeek"] for day in week["Days"]] == [1, 2, 3, 4, 5]
 
 
+def test_a_day_has_ten_hours_of_three_quarters_and_ids_that_are_not_the_peoples(
+    http: httpx.Client, pupil: Account
+) -> None:
+    hours = get(http, pupil, PERMANENT).json()["Hours"]
+    assert hours[0] == {"Id": 2, "Caption": "0", "BeginTime": "7:05", "EndTime": "7:50"}
+    assert hours[-1] == {"Id": 11, "Caption": "9", "BeginTime": "15:20", "EndTime": "16:05"}
+    assert len(hours) == 10
+
+
 def test_a_removed_lesson_says_of_nobody_whose_it_was(http: httpx.Client, pupil: Account) -> None:
     removed = [atom for atom in atoms(get(http, pupil, ACTUAL).json()) if atom["Change"]]
     assert [atom["Change"]["ChangeType"] for atom in removed] == ["Removed"]
