@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from sync_pipelines.clients.bakalari.answers import object_of
-from sync_pipelines.clients.bakalari.fields import Row, exact_id, item, text, whole_number
+from sync_pipelines.clients.bakalari.fields import Row, exact_id, item, text, year_of_study
 from sync_pipelines.clients.bakalari.readers import read_rows, rows_of
 from sync_pipelines.clients.bakalari.records import Item, Refused, Rows
 from sync_pipelines.clients.http import Answer, Sender
@@ -110,7 +110,7 @@ def snapshot_of(body: Row) -> BulkSnapshot:
 
 def _class(row: Row) -> BulkClass | None:
     found = item(row, "id", "abbrev", "name")
-    return found and BulkClass(found.id, found.abbrev, found.name, whole_number(row, "study_year"))
+    return found and BulkClass(found.id, found.abbrev, found.name, year_of_study(row, "study_year"))
 
 
 def _user(row: Row) -> BulkUser | None:

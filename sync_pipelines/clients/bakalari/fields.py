@@ -11,7 +11,7 @@ from sync_pipelines.clients.bakalari.records import Item
 from sync_pipelines.clients.json_bodies import kind_of
 from sync_pipelines.errors import SourceError
 
-__all__ = ["Row", "boolean", "day", "exact_id", "inner", "item", "row_of", "text", "whole_number"]
+__all__ = ["Row", "boolean", "day", "exact_id", "inner", "item", "row_of", "text", "year_of_study"]
 
 Row = Mapping[str, Any]
 _LONGEST_ID = 255
@@ -77,12 +77,12 @@ def boolean(row: Row, name: str) -> bool:
     return value
 
 
-def whole_number(row: Row, name: str) -> int | None:
-    """A number of one or two digits, perhaps as text; None for anything else: it is no more than a hint."""
+def year_of_study(row: Row, name: str) -> int | None:
+    """1 to 99, perhaps as text. None for anything else, as teachers have it: it is no more than a hint."""
     value = row.get(name)
-    if type(value) is str and re.fullmatch(r"[0-9]{1,2}", value.strip()):
-        return int(value)
-    return value if type(value) is int and 0 <= value < 100 else None
+    if type(value) is str and re.fullmatch(r"[0-9]{1,2}", value):
+        value = int(value)
+    return value if type(value) is int and 0 < value < 100 else None
 
 
 def day(row: Row, name: str) -> date | None:

@@ -18,7 +18,7 @@ from sync_pipelines.clients.bakalari.fields import (
     item,
     row_of,
     text,
-    whole_number,
+    year_of_study,
 )
 from sync_pipelines.clients.bakalari.records import (
     Atom,
@@ -105,7 +105,7 @@ def _user(body: Row) -> User:
         name=name and _without_class(name, school_class),
         type=user_type,
         school_class=school_class,
-        study_year=whole_number(body, "StudyYear"),
+        study_year=year_of_study(body, "StudyYear"),
         semester=_semester(body),
         school_name=text(body, "SchoolOrganizationName"),
     )

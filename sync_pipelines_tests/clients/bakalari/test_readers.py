@@ -217,7 +217,7 @@ def test_a_user_id_stands_for_a_missing_uid() -> None:
     assert user_of({"UserUID": "", "UserId": "U1"}).code == "U1"
 
 
-@pytest.mark.parametrize("year", [None, "3. rok", True, 3.0, -1, 2026, []])
+@pytest.mark.parametrize("year", [None, "3. rok", "", True, 3.0, -1, 0, "0", 2026, []])
 def test_a_year_that_cannot_be_is_not_known(year: object) -> None:
     assert user_of({"UserUID": "U1", "StudyYear": year}).study_year is None
 
