@@ -156,7 +156,7 @@ class AccountSession:
             if not pair or serves_once:
                 marks.append(mark)
             if pair:
-                return self._put(drawer, pair, None, marks)
+                return self._put(drawer, pair, secret if serves_once else None, marks)
         if kept.tokens or marks != (kept.refused or "").split():
             drawer.put(Kept(None, _joined(marks)))
         raise NeedsLogin(

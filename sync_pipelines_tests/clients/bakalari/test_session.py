@@ -251,6 +251,19 @@ def test_an_account_may_have_a_refresh_token_alone(sender: Sender, login: Login)
     assert passwords(login) == 1
 
 
+def test_a_refresh_token_of_the_account_that_stays_good_is_kept_as_a_stored_one(
+    sender: Sender, login: Login
+) -> None:
+    who(session_of(sender, login))
+    login.vault.kept.clear()
+    login.gives_refresh = False
+    for _ in range(2):
+        assert who(session_of(sender, login, None, "novakova/r1")) == "novakova"
+        login.revoke()
+    assert login.refresh["novakova/r1"] == 2
+    assert passwords(login) == 1
+
+
 def test_a_refused_refresh_token_of_the_account_gives_way_to_its_password(sender: Sender, login: Login) -> None:
     assert who(session_of(sender, login, "right", "novakova/old")) == "novakova"
     assert login.vault.kept["novakova"].refused == mark(login, "novakova/old")

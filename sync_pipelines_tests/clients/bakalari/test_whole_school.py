@@ -6,10 +6,10 @@ from typing import Literal
 
 import pytest
 
-from sync_pipelines.clients.bakalari import Info, Item, SchoolClient, Tokens
+from sync_pipelines.clients.bakalari import Info, Item, PublicLesson, SchoolClient, Tokens
 from sync_pipelines.errors import AccessRefused, NeedsLogin, NotFound, SourceUnavailable
 from sync_pipelines.sandbox.bakalari import School, bakalari_app
-from sync_pipelines.sandbox.bakalari.lessons import Week
+from sync_pipelines.sandbox.bakalari.lessons import Lesson, Week
 from sync_pipelines_tests.clients.bakalari.asking import Serve, account_of, client_at, small_school
 from sync_pipelines_tests.clients.bakalari.logins import Vault
 
@@ -31,6 +31,20 @@ def item(record: object) -> Item:
     return Item(id_, one_line(abbrev), one_line(name))
 
 
+def shown(school: School, lesson: Lesson) -> PublicLesson:
+    subject, teacher = school.subject(lesson.atom.subject_id), school.teacher(lesson.atom.teacher_id)
+    return PublicLesson(
+        day=lesson.day + 1,
+        hour=lesson.hour.caption,
+        subject_name=subject.name,
+        subject_abbrev=one_line(subject.abbrev),
+        teacher_name=teacher.name,
+        teacher_abbrev=one_line(teacher.abbrev),
+        room=lesson.room and lesson.room.abbrev,
+        group=", ".join(group.abbrev for group in lesson.groups),
+    )
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_a_student_sees_its_own_class_subjects_and_teachers(serve: Serve, style: Style) -> None:
     school = small_school(style=style, needs_language=True)
@@ -39,21 +53,18 @@ def test_a_student_sees_its_own_class_subjects_and_teachers(serve: Serve, style:
             account = client.account(account_of(school.account_of(pupil)), Vault())
             user, subjects, week = account.user(), account.subjects(), account.timetable()
             class_ = school.class_(pupil.class_id or "")
+            learnt = [(a.subject_id, school.teacher(a.teacher_id)) for a in school.atoms_of_pupil(pupil.code)]
             assert (user.uid, user.code, user.type) == (f"{school.sid}/{pupil.code}", pupil.code, "student")
             assert user.name == pupil.name
             assert (user.school_class, user.study_year) == (item(class_), class_.study_year)
             assert user.semester
-            assert (
-                {taught.subject.id for taught in subjects.items} == school.subjects_of(pupil.code) == week.taught
-            )
             assert {(taught.subject.id, taught.teacher) for taught in subjects.items} == {
-                (atom.subject_id, item(school.teacher(atom.teacher_id)))
-                for atom in school.atoms_of_pupil(pupil.code)
+                (subject_id, item(teacher)) for subject_id, teacher in learnt
             }
-            assert {t.teacher.id: t.teacher_email for t in subjects.items if t.teacher} == {
-                atom.teacher_id: school.teacher(atom.teacher_id).email or None
-                for atom in school.atoms_of_pupil(pupil.code)
+            assert {(taught.teacher and taught.teacher.id, taught.teacher_email) for taught in subjects.items} == {
+                (teacher.id, teacher.email or None) for _, teacher in learnt
             }
+            assert week.taught == school.subjects_of(pupil.code)
             assert item(class_) in week.classes
             assert (week.has_lessons, week.work_days) == (True, 5)
             assert (subjects.refused, week.refused) == ((), ())
@@ -134,31 +145,8 @@ def test_public_pages_of_either_generation_tell_the_same_truth(
         ]
         assert [(r.id, r.name) for r in lists.rooms] == [(r.id, r.abbrev) for r in school.rooms]
         for class_ in lists.classes:
-            lessons = client.public_lessons("class", class_.id, "permanent")
-            assert [
-                (
-                    x.day,
-                    x.hour,
-                    x.subject_name,
-                    x.subject_abbrev,
-                    x.teacher_name,
-                    x.teacher_abbrev,
-                    x.room,
-                    x.group,
-                )
-                for x in lessons
-            ] == [
-                (
-                    lesson.day + 1,
-                    lesson.hour.caption,
-                    school.subject(lesson.atom.subject_id).name,
-                    one_line(school.subject(lesson.atom.subject_id).abbrev),
-                    school.teacher(lesson.atom.teacher_id).name,
-                    one_line(school.teacher(lesson.atom.teacher_id).abbrev),
-                    lesson.room and lesson.room.abbrev,
-                    ", ".join(group.abbrev for group in lesson.groups),
-                )
-                for lesson in week.of_class(class_.id)
+            assert list(client.public_lessons("class", class_.id, "permanent")) == [
+                shown(school, lesson) for lesson in week.of_class(class_.id)
             ]
         for teacher in lists.teachers:
             assert len(client.public_lessons("teacher", teacher.id, "actual")) == len(
@@ -258,5 +246,7 @@ def test_the_public_dummy_server_can_be_read(serve: Serve) -> None:
     with client_at(served(serve, school)) as client:
         account = client.account(account_of(school.account_of(school.pupils[0]), "1.A"), Vault())
         assert account.user().uid == "1234/the_id"
-        assert account.user().school_class == Item("XL", "1.A", account.user().school_class.name)  # type: ignore[union-attr]
+        school_class = account.user().school_class
+        assert school_class
+        assert school_class.id == "XL"
         assert client.info().api_version
