@@ -2,6 +2,7 @@
 
 SyncError
 ├── SettingsError             a person must change a setting
+│   └── NotSetUp              · nothing at all is set of what it takes
 ├── SourceError               the upstream, or one record of it
 │   ├── SourceUnavailable     · transient: unreachable, timed out, 5xx, half an answer
 │   ├── RateLimited           · transient: the upstream's quota is used up
@@ -36,6 +37,7 @@ __all__ = [
     "MappingError",
     "NeedsLogin",
     "NotFound",
+    "NotSetUp",
     "OriginChanged",
     "RateLimited",
     "SchemaError",
@@ -64,6 +66,10 @@ class SyncError(Exception):
 
 class SettingsError(SyncError):
     """A setting is missing or malformed."""
+
+
+class NotSetUp(SettingsError):
+    """None of the settings of an upstream is set: nobody means to use it."""
 
 
 class SourceError(SyncError):

@@ -12,11 +12,11 @@ import click
 from sync_pipelines.cli.dagster_ui import DagsterUi, free_port
 from sync_pipelines.cli.results import show
 from sync_pipelines.cli.run import launch_flows, launch_partitions
-from sync_pipelines.cli.sandbox import platform_options, sandbox_app
+from sync_pipelines.cli.sandbox import data_options, make_sandbox
 from sync_pipelines.cli.workplace import project_file, workplace
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.database import open_database
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
+from sync_pipelines.flows.registry import FLOWS, partitioned_flows_of, sites_of
 from sync_pipelines.flows.runner import Finished
 from sync_pipelines.settings import Settings
 
@@ -34,21 +34,21 @@ _COURSES_AT_MOST = 50
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port of the UI.  [default: 3000, or the next free one]"
 )
-@platform_options
-def command(once: bool, as_json: bool, port: int | None, courses: int, lessons: int, users: int, seed: int) -> int:
-    """A PostgreSQL of its own (or SYNC_DATABASE_URL's), a simulated WebToLearn, and the Dagster UI on top.
+@data_options
+def command(once: bool, as_json: bool, port: int | None, **data: int) -> int:
+    """A PostgreSQL of its own (or SYNC_DATABASE_URL's), simulated upstreams, and the Dagster UI on top.
 
     Data is kept in SYNC_HOME (.sync). Ctrl-C stops everything.
     """
     if as_json and not once:
         raise click.UsageError("--json goes with --once")
     began = time.monotonic()
-    app, token = sandbox_app(courses, lessons, users, seed)
+    sandbox = make_sandbox(**data)
     from sync_pipelines.sandbox.server import serving
 
     with ExitStack() as stack:
-        sandbox = stack.enter_context(serving(app))
-        os.environ.update(WTL_API_URL=f"{sandbox}/api/v1", WTL_API_TOKEN=token)
+        address = stack.enter_context(serving(sandbox.app))
+        os.environ.update(sandbox.environment(address, Settings.load()))
         settings = Settings.load()
         _say(_about_postgres(settings))
         settings = stack.enter_context(workplace(settings))
@@ -61,7 +61,7 @@ def command(once: bool, as_json: bool, port: int | None, courses: int, lessons: 
             return status
         ui.wait_until_it_answers()
         _say(f"ready after {time.monotonic() - began:.0f} s")
-        _show_where_to_look(ui, settings, sandbox, token)
+        _show_where_to_look(ui, settings, address, sandbox.token)
         try:
             ui.wait_until_it_ends()
         except KeyboardInterrupt:
@@ -74,8 +74,12 @@ def _sync_everything(settings: Settings) -> Finished:
     lists = launch_flows(settings, FLOWS, _INVENTED)
     if not lists.success:
         return lists
-    courses = launch_partitions(settings, PARTITIONED_FLOWS, (), {**_INVENTED, "at_most": _COURSES_AT_MOST})
-    return lists.then(courses)
+    done = lists.then(
+        launch_partitions(settings, partitioned_flows_of("all"), (), {**_INVENTED, "at_most": _COURSES_AT_MOST})
+    )
+    for flow in sites_of("all") if settings.bakalari_schools_file else ():
+        done = done.then(launch_partitions(settings, [flow], (), _INVENTED))
+    return done
 
 
 def _be_the_only_demo(settings: Settings, stack: ExitStack) -> None:
@@ -108,6 +112,7 @@ def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: 
         f"""
   Dagster UI   {ui.url}
                {ui.url}/locations/sync_pipelines/asset-groups/webtolearn/lineage
+               {ui.url}/locations/sync_pipelines/asset-groups/bakalari/lineage
                  the flows: click one for its counters, "Materialize all" to sync now
                {ui.url}/runs
                  every run with its counters; the first has just succeeded
@@ -116,7 +121,9 @@ def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: 
 
   PostgreSQL   {database.url.set(drivername="postgresql").render_as_string(hide_password=True)}
                  read the views wtl.*_current: courses, lessons, users, course_users
+                 and bakalari.*_current: schools, classes, subjects, users, enrollments
   WebToLearn   {sandbox}/api/v1   simulated; header X-Auth-Token: {token}
+  Bakalari     {sandbox}/bakalari/control   simulated schools: what each holds, and how it behaves
   Log          {ui.log}
 
   Ctrl-C stops everything; the data stays in {settings.home.resolve()}.

@@ -73,12 +73,12 @@ def _show_errors(finished: Finished) -> None:
 
 
 def _requests_left(reports: Sequence[SyncReport]) -> str:
-    """What the last flow that asked an upstream knew to be left of its limits."""
-    known = [r.facts for r in reports if {"requests_left_minute", "requests_left_hour"} <= r.facts.keys()]
+    """What the last flow that asked an upstream with limits knew to be left of them."""
+    known = [report for report in reports if {"requests_left_minute", "requests_left_hour"} <= report.facts.keys()]
     if not known:
         return ""
-    used = sum(report.requests for report in reports)
-    minute, hour = known[-1]["requests_left_minute"], known[-1]["requests_left_hour"]
+    used = sum(report.requests for report in known)
+    minute, hour = known[-1].facts["requests_left_minute"], known[-1].facts["requests_left_hour"]
     return f"{used} requests sent; {minute} are left this minute, {hour} this hour"
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from sync_pipelines.cli.choices import ALL, chosen_partitions, course_option
+from sync_pipelines.cli.choices import ALL, chosen, chosen_partitions, course_option, school_option
 from sync_pipelines.cli.progress import shown_progress
 from sync_pipelines.cli.results import show
 from sync_pipelines.cli.workplace import workplace
 from sync_pipelines.flows.partitions import PartitionRunner
-from sync_pipelines.flows.registry import UPSTREAMS, flows_of, require_settings
+from sync_pipelines.flows.registry import UPSTREAMS, require_settings
 from sync_pipelines.flows.runner import Finished, Runner
 from sync_pipelines.flows.spec import Flow, PartitionedFlow
 from sync_pipelines.settings import Settings
@@ -24,6 +24,7 @@ __all__ = ["command", "launch_flows", "launch_partitions"]
 @click.command("run")
 @click.argument("upstream", type=click.Choice([*UPSTREAMS, "all"]), default="all")
 @course_option
+@school_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--allow-mass-vanish",
@@ -31,21 +32,33 @@ __all__ = ["command", "launch_flows", "launch_partitions"]
     help="Believe the upstream, for this run, where the mass-change guard stopped the last one.",
 )
 @click.option("--full", is_flag=True, help="Read from the beginning, not from where the last run ended.")
-def command(upstream: str, courses: tuple[str, ...], as_json: bool, allow_mass_vanish: bool, full: bool) -> int:
-    """Sync the flows of an upstream, or all. The run is in the Dagster UI's history.
+def command(
+    upstream: str,
+    courses: tuple[str, ...],
+    schools: tuple[str, ...],
+    as_json: bool,
+    allow_mass_vanish: bool,
+    full: bool,
+) -> int:
+    """Sync the flows of an upstream, or of all that are set up. The run is in the Dagster UI's history.
 
-    Without --course: the platform's whole lists, as the schedule does. With it: what costs a request a course.
+    Without --course or --school: what the schedules do, WebToLearn's whole lists and every school of Bakalari.
+    With --course: what costs a request a course. With --school: that school.
 
     Exit status: 0 all flows ran complete, 1 one failed or was incomplete, 2 bad usage or settings, 3 the
     mass-change guard stopped one: nothing was marked as vanished.
     """
     settings = Settings.load()
     config = {"allow_mass_vanish": allow_mass_vanish, "full": full}
+    if courses and schools:
+        raise click.UsageError("--course or --school, not both")
     if not courses:
-        flows = flows_of(upstream)
-        require_settings(flows, settings)
+        choice = chosen(upstream, schools, settings)
         with workplace(settings) as settings:
-            return show(launch_flows(settings, flows, config), as_json=as_json)
+            finished = launch_flows(settings, choice.flows, config)
+            for flow in choice.sites:
+                finished = finished.then(launch_partitions(settings, [flow], choice.keys, config))
+            return show(finished, as_json=as_json)
     partitioned = chosen_partitions(upstream)
     require_settings(partitioned, settings)
     with workplace(settings) as settings:

@@ -1,26 +1,35 @@
-"""`sandbox`: the simulated upstream alone."""
+"""`sandbox`: the simulated upstreams alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
 from sync_pipelines.errors import SettingsError
+from sync_pipelines.settings import Settings
 
-__all__ = ["command", "platform_options", "sandbox_app"]
+__all__ = ["Sandbox", "command", "data_options", "make_sandbox"]
 
 # The sandbox's own words: it is an extra, and not imported for a --help.
 _RANGES = ("inclusive", "offset-limit", "offset-limit+1", "half-open", "limit-offset", "page-size")
 _FILTERS = ("honoured", "ignored")
 _RELATIONS = ("none", "path", "filter", "query")
+_ACCOUNTS = ("superuser", "teachers", "students", "parents")
+_PASSWORD_VARIABLE = "SANDBOX_PASSWORD"  # noqa: S105
 
 
-def platform_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say how much data is invented."""
     for option in (
         click.option("--seed", default=1, show_default=True, help="The same seed invents the same data."),
+        click.option("--students", type=click.IntRange(0), default=240, show_default=True, help="Of each school."),
+        click.option(
+            "--schools", type=click.IntRange(0, 999), default=2, show_default=True, help="With Bakalari."
+        ),
         click.option("--users", type=click.IntRange(0), default=300, show_default=True),
         click.option("--lessons", type=click.IntRange(0), default=480, show_default=True),
         click.option("--courses", type=click.IntRange(0), default=24, show_default=True),
@@ -29,7 +38,7 @@ def platform_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _behaviour_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def _platform_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say how the platform behaves; named as the platform's attributes."""
     for option in (
         click.option("--limit-hour", type=click.IntRange(0), default=3600, show_default=True, help="Requests."),
@@ -59,31 +68,86 @@ def _behaviour_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def sandbox_app(courses: int, lessons: int, users: int, seed: int, **behaviour: Any) -> tuple[Any, str]:
-    """The application and the token it asks for; `behaviour` sets attributes of its platform.
+def _school_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which accounts of the schools are set up, and how their servers behave."""
+    for option in (
+        click.option(
+            "--access-seconds",
+            type=click.IntRange(1),
+            default=3599,
+            show_default=True,
+            help="How long a school's access tokens live.",
+        ),
+        click.option("--accounts-at-most", type=click.IntRange(0), help="Of each school.  [default: all]"),
+        click.option(
+            "--accounts",
+            type=click.Choice(_ACCOUNTS),
+            default="superuser",
+            show_default=True,
+            help="Whose accounts the schools' file names.",
+        ),
+    ):
+        function = option(function)
+    return function
 
-    Raises SettingsError where the extra is not installed.
-    """
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The simulated upstreams, and where they are served from once that is known."""
+
+    app: Any
+    token: str
+    schools: Any
+
+    def environment(
+        self, address: str, settings: Settings, *, accounts: str = "superuser", at_most: int | None = None
+    ) -> dict[str, str]:
+        """The settings that reach it. Writes the file of its schools to SYNC_HOME. Raises SettingsError."""
+        from sync_pipelines.sandbox.town import PASSWORD, schools_file
+
+        found = {"WTL_API_URL": f"{address}/api/v1", "WTL_API_TOKEN": self.token}
+        if not self.schools:
+            return found
+        path: Path = settings.home.expanduser().resolve() / "sandbox-schools.toml"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(schools_file(self.schools, address, accounts, at_most, _PASSWORD_VARIABLE), "utf-8")  # pyright: ignore[reportArgumentType]
+        except OSError as error:
+            raise SettingsError(f"SYNC_HOME: {path} cannot be written: {error}") from error
+        return {**found, "BAKALARI_SCHOOLS_FILE": str(path), _PASSWORD_VARIABLE: PASSWORD}
+
+
+def make_sandbox(
+    *, courses: int, lessons: int, users: int, schools: int, students: int, seed: int, **behaviour: Any
+) -> Sandbox:
+    """The simulated upstreams; `behaviour` sets attributes of the platform. Raises SettingsError."""
     try:
-        from sync_pipelines.sandbox.webtolearn import Platform, webtolearn_app
+        from sync_pipelines.sandbox.town import invented_schools, town_app
+        from sync_pipelines.sandbox.webtolearn import Platform
     except ImportError as error:
         raise SettingsError("the sandbox is not installed: pip install 'sync-pipelines[demo]'") from error
     platform = Platform.invented(courses=courses, lessons=lessons, users=users, seed=seed)
     for name, value in behaviour.items():
         setattr(platform, name, value)
-    return webtolearn_app(platform), platform.token
+    invented = invented_schools(schools, students, seed)
+    return Sandbox(town_app(platform, invented), platform.token, invented)
 
 
 @click.command("sandbox")
 @click.option("--port", type=click.IntRange(0, 65535), default=8800, show_default=True, help="0 takes a free one.")
-@platform_options
-@_behaviour_options
-def command(port: int, courses: int, lessons: int, users: int, seed: int, **behaviour: Any) -> int:
-    """Serve a simulated WebToLearn on 127.0.0.1 until Ctrl-C.
+@data_options
+@_school_options
+@_platform_options
+def command(
+    port: int, accounts: str, accounts_at_most: int | None, access_seconds: int, **data_and_behaviour: Any
+) -> int:
+    """Serve a simulated WebToLearn, and schools with Bakalari, on 127.0.0.1 until Ctrl-C.
 
-    How it behaves can be changed while it serves, at /control.
+    How they behave can be changed while they serve, at /control and /bakalari/control.
     """
-    app, token = sandbox_app(courses, lessons, users, seed, **behaviour)
+    sandbox = make_sandbox(**data_and_behaviour)
+    for school in sandbox.schools:
+        school.access_seconds = access_seconds
     from sync_pipelines.sandbox.server import listen, serve
 
     try:
@@ -91,10 +155,15 @@ def command(port: int, courses: int, lessons: int, users: int, seed: int, **beha
     except OSError as error:
         raise SettingsError(f"port {port} is taken: choose another with --port") from error
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    click.echo(f"WTL_API_URL={url}/api/v1")
-    click.echo(f"WTL_API_TOKEN={token}")
-    click.echo(f"{courses} courses, {lessons} lessons, {users} users; Ctrl-C stops it", err=True)
+    variables = sandbox.environment(url, Settings.load(), accounts=accounts, at_most=accounts_at_most)
+    for name, value in variables.items():
+        click.echo(f"{name}={value}")
+    counts = ("courses", "lessons", "users", "schools")
+    said = ", ".join(f"{data_and_behaviour[name]} {name}" for name in counts)
+    click.echo(f"{said} of {data_and_behaviour['students']} students each; Ctrl-C stops it", err=True)
     fault = """-d '{"fault": "server-error", "times": 3}'"""
     click.echo(f"a fault: curl {url}/control/faults {fault} (without -d it lists them)", err=True)
-    serve(app, sock)
+    if sandbox.schools:
+        click.echo(f"a school: curl {url}/bakalari/control/{sandbox.schools[0].id}", err=True)
+    serve(sandbox.app, sock)
     return 0

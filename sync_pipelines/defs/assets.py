@@ -1,17 +1,24 @@
-"""One asset a flow. Two factories: for what is read whole, and for what is read a partition at a time."""
+"""One asset a stream. Two factories: for what is read whole, and for what is read a partition at a time."""
 
 import warnings
+from collections.abc import Iterator
 
 import dagster as dg
 
 from sync_pipelines.core import SyncReport
 from sync_pipelines.defs.config import PartitionsConfig, SyncConfig, asset_key
-from sync_pipelines.defs.metadata import definition_metadata, failure_metadata, report_metadata
-from sync_pipelines.defs.partitions import PARTITIONS_DEFS, keep_in_step, sync_partitions
+from sync_pipelines.defs.metadata import definition_metadata, failure_metadata, report_metadata, stage_metadata
+from sync_pipelines.defs.partitions import (
+    COVERAGE,
+    PARTITIONS_DEFS,
+    coverage_check,
+    keep_in_step,
+    sync_partitions,
+)
 from sync_pipelines.errors import GuardTripped, SyncError
 from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS, PARTITIONS, placed
 from sync_pipelines.flows.runner import Runner
-from sync_pipelines.flows.spec import Flow, PartitionedFlow
+from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow
 from sync_pipelines.log import redact
 
 __all__ = ["FLOW_ASSETS", "PARTITIONED_ASSETS"]
@@ -68,25 +75,57 @@ def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
 FLOW_ASSETS: list[dg.AssetsDefinition] = [_flow_asset(flow) for flow in FLOWS]
 
 
-def _partitioned_asset(flow: PartitionedFlow) -> dg.AssetsDefinition:
-    part = flow.parts[0]
+def _specs(flow: PartitionedFlow) -> Iterator[dg.AssetSpec]:
+    """Skippable: what is materialized is said partition by partition, as soon as it is."""
 
-    # Not required: what is materialized is said partition by partition, as soon as it is.
-    @dg.asset(
-        key=asset_key(flow.stream),
-        deps=[asset_key(stream) for stream in flow.after],
+    def spec(stream: str, after: tuple[str, ...], description: str, metadata: dict[str, object]) -> dg.AssetSpec:
+        return dg.AssetSpec(
+            asset_key(stream),
+            deps=[asset_key(other) for other in after],
+            skippable=True,
+            group_name=flow.upstream.group,
+            description=description,
+            metadata=metadata,
+            owners=["team:data"],
+            kinds={"python", "postgres"},
+            tags={"sync/upstream": flow.upstream.name},
+        )
+
+    def of_part(part: Part) -> dict[str, object]:
+        return definition_metadata(part.table, part.view)
+
+    if flow.stage is None:
+        yield spec(flow.stream, flow.after, flow.description, of_part(flow.parts[0]))
+        return
+    yield spec(flow.stream, flow.after, flow.description, stage_metadata(flow.stage.table))
+    for part in flow.parts:
+        yield spec(part.stream, part.after, part.description, of_part(part))
+
+
+def _checks(flow: PartitionedFlow) -> list[dg.AssetCheckSpec]:
+    if flow.stage is None:
+        return []
+    said = "Whether the last reading of every partition gave all that was asked for."
+    return [dg.AssetCheckSpec(COVERAGE, asset=asset_key(flow.stream), description=said)]
+
+
+def _partitioned_asset(flow: PartitionedFlow) -> dg.AssetsDefinition:
+    """One op, whatever streams it has: a partition goes through all of them before the next one does."""
+
+    @dg.multi_asset(
+        name=asset_key(flow.stream).to_python_identifier(),
+        specs=list(_specs(flow)),
+        check_specs=_checks(flow),
         partitions_def=PARTITIONS_DEFS[flow.partitions.name],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        output_required=False,
-        group_name=flow.upstream.group,
-        description=flow.description,
-        metadata=definition_metadata(part.table, part.view),
-        owners=["team:data"],
-        kinds={"python", "postgres"},
-        tags={"sync/upstream": flow.upstream.name},
+        can_subset=flow.stage is not None,
     )
     def sync(context: dg.AssetExecutionContext, config: PartitionsConfig, runner: dg.ResourceParam[Runner]):
-        sync_partitions(context, flow, runner, config)
+        failure = sync_partitions(context, flow, runner, config)
+        if context.selected_asset_check_keys:
+            context.log_event(coverage_check(flow, runner))  # pyright: ignore[reportArgumentType]
+        if failure is not None:
+            raise failure
         yield from ()
 
     return sync

@@ -39,7 +39,7 @@ def settle_those_behind(context: dg.AssetExecutionContext, keys: Collection[str]
     if not behind:
         return
     assets = context.job_def.asset_layer.executable_asset_keys
-    made, had_their_turn = _materialized(context), _ended_steps(context) | {_step(context.asset_key)}
+    made, had_their_turn = _materialized(context), _ended_steps(context) | {context.op.name}
     removed = 0
     for run, taken in behind:
         if not _is_still_queued(context, run):
@@ -47,7 +47,7 @@ def settle_those_behind(context: dg.AssetExecutionContext, keys: Collection[str]
         if all((asset, key) in made for asset in assets for key in taken):
             context.instance.delete_run(run.run_id)
             removed += 1
-        elif had_their_turn.issuperset(map(_step, assets)):
+        elif had_their_turn.issuperset(context.job_def.graph.node_dict):
             said = f"run {context.run.run_id} tried these partitions too, and failed: it says why"
             context.instance.report_run_canceled(run, message=said)
     if removed:
@@ -67,10 +67,6 @@ def _materialized(context: dg.AssetExecutionContext) -> set[tuple[dg.AssetKey, s
 def _ended_steps(context: dg.AssetExecutionContext) -> set[str | None]:
     ends = {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
     return {entry.step_key for entry in context.instance.all_logs(context.run.run_id, of_type=ends)}
-
-
-def _step(asset: dg.AssetKey) -> str:
-    return asset.to_python_identifier()
 
 
 def _wait_until_all_are_queued(context: dg.AssetExecutionContext) -> None:

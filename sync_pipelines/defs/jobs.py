@@ -1,4 +1,4 @@
-"""Two jobs an upstream: everything that is read whole, and any of what is read a partition at a time.
+"""The jobs: an upstream's own, and one for any partitions of each name.
 
 Each runs its flows in the order of their dependencies, in one process.
 """
@@ -8,7 +8,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from sync_pipelines.defs.config import asset_key
 from sync_pipelines.defs.partitions import PARTITIONS_DEFS
-from sync_pipelines.flows.registry import PARTITIONED_FLOWS, UPSTREAMS, flows_of
+from sync_pipelines.flows.registry import PARTITIONED_FLOWS, UPSTREAMS, flows_of, sites_of
+from sync_pipelines.flows.spec import Sites
 
 __all__ = ["JOBS", "PARTITION_JOBS", "QUEUE_TAG", "UPSTREAM_TAG", "job_name", "partition_job_name"]
 
@@ -25,11 +26,18 @@ def job_name(upstream: str) -> str:
     return f"{upstream}_sync"
 
 
-JOBS = {
-    upstream: dg.define_asset_job(
+def partition_job_name(partitions: str) -> str:
+    """The job that syncs any partitions of that name. Where they are all there is, it is the upstream's own."""
+    flow = next(flow for flow in PARTITIONED_FLOWS if flow.partitions.name == partitions)
+    return job_name(flow.upstream.name if isinstance(flow.partitions, Sites) else partitions)
+
+
+def _lists_job(upstream: str) -> UnresolvedAssetJobDefinition:
+    streams = [flow.stream for flow in flows_of(upstream)]
+    return dg.define_asset_job(
         job_name(upstream),
-        selection=dg.AssetSelection.assets(*(asset_key(flow.stream) for flow in flows_of(upstream))),
-        description=f"Sync everything of {upstream}: " + ", ".join(flow.stream for flow in flows_of(upstream)),
+        selection=dg.AssetSelection.assets(*map(asset_key, streams)),
+        description=f"Sync everything of {upstream}: " + ", ".join(streams),
         # A run whose process died with its parent would stay "started" for ever without it.
         tags={
             "dagster/max_runtime": str(_MAX_RUNTIME_SECONDS),
@@ -37,24 +45,18 @@ JOBS = {
             QUEUE_TAG: upstream,
         },
     )
-    for upstream in UPSTREAMS
-}
-
-
-def partition_job_name(partitions: str) -> str:
-    """The job that syncs any partitions of that name."""
-    return f"{partitions}_sync"
 
 
 def _partition_job(partitions: str) -> UnresolvedAssetJobDefinition:
     flows = [flow for flow in PARTITIONED_FLOWS if flow.partitions.name == partitions]
-    streams = [flow.stream for flow in flows]
+    streams = [stream for flow in flows for stream in flow.streams]
     return dg.define_asset_job(
         partition_job_name(partitions),
         selection=dg.AssetSelection.assets(*map(asset_key, streams)),
         description=(
-            f"Sync partitions of {' and '.join(streams)}: any of them as one run. Where they are no unbroken "
-            "range, Dagster queues a run for each; the first does the work of the others and removes them."
+            f"Sync partitions of {' and '.join(flow.stream for flow in flows)}: any of them as one run. Where "
+            "they are no unbroken range, Dagster queues a run for each; the first does the work of the others and "
+            "removes them."
         ),
         tags={
             "dagster/max_runtime": str(_MAX_PARTITIONS_RUNTIME_SECONDS),
@@ -65,3 +67,9 @@ def _partition_job(partitions: str) -> UnresolvedAssetJobDefinition:
 
 
 PARTITION_JOBS = {name: _partition_job(name) for name in PARTITIONS_DEFS}
+
+#: By upstream: what its schedule runs.
+JOBS = {
+    upstream: _lists_job(upstream) if flows_of(upstream) else PARTITION_JOBS[sites_of(upstream)[0].partitions.name]
+    for upstream in UPSTREAMS
+}

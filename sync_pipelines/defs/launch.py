@@ -53,13 +53,15 @@ def launch_partitions(
     reports: list[SyncReport] = []
     guarded: set[str] = set()
     for flow in flows:
-        mine = (m for m in made if m.asset_key == asset_key(flow.stream))
-        reports += [report_from_metadata(flow.stream, m.metadata, m.partition) for m in mine]
+        mine = {asset_key(stream): stream for stream in flow.streams}
+        reports += [
+            report_from_metadata(mine[m.asset_key], m.metadata, m.partition) for m in made if m.asset_key in mine
+        ]
         if failure := _failure_of(flow.stream, result.all_events):
             metadata = (failure.user_failure_data.metadata if failure.user_failure_data else None) or {}
             for report, was_stopped in failed_partitions(metadata):
                 reports.append(report)
-                guarded.update([flow.stream] if was_stopped else ())
+                guarded.update([report.stream] if was_stopped else ())
             if not metadata or "failure" in metadata:
                 reports.append(_report_of_failure(flow.stream, failure))
     success = result.success and all(report.complete for report in reports)
@@ -69,7 +71,7 @@ def launch_partitions(
 def _execute(
     job: dg.JobDefinition, flows: Sequence[Flow | PartitionedFlow], runner: Runner, config: SyncConfig
 ) -> dg.ExecuteInProcessResult:
-    keys = {asset_key(flow.stream) for flow in flows}
+    keys = {asset_key(stream) for flow in flows for stream in _streams(flow)}
     asked = {"config": config.model_dump(exclude_defaults=True)}
     if keys != job.asset_layer.executable_asset_keys:
         # Here and not as an argument of execute_in_process, which would find our runner to be another resource.
@@ -84,6 +86,10 @@ def _execute(
     if any(_was_interrupted(event) for event in result.all_events):
         raise KeyboardInterrupt
     return result
+
+
+def _streams(flow: Flow | PartitionedFlow) -> tuple[str, ...]:
+    return (flow.stream,) if isinstance(flow, Flow) else flow.streams
 
 
 def _was_interrupted(event: dg.DagsterEvent) -> bool:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sync_pipelines.core import SyncReport
 from sync_pipelines.errors import GuardTripped, SyncError
-from sync_pipelines.flows.partitions import PartitionDone
+from sync_pipelines.flows.syncing import PartitionDone
 from sync_pipelines.postgres.spec import TableSpec
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "partition_failure_metadata",
     "report_from_metadata",
     "report_metadata",
+    "stage_metadata",
     "was_guarded",
 ]
 
@@ -39,6 +40,8 @@ def report_metadata(report: SyncReport) -> dict[str, dg.MetadataValue[Any]]:
 def _value(value: Any) -> dg.MetadataValue[Any]:
     if isinstance(value, bool):
         return dg.MetadataValue.bool(value)
+    if isinstance(value, list):
+        return dg.MetadataValue.table([dg.TableRecord(row) for row in value]) if value else _value("none")
     return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.text(value)
 
 
@@ -46,9 +49,13 @@ def report_from_metadata(
     stream: str, metadata: Mapping[str, dg.MetadataValue[Any]], partition: str | None = None
 ) -> SyncReport:
     """The inverse of `report_metadata`; entries that are neither counter nor fact are ignored."""
-    values = {name: entry.value for name, entry in metadata.items()}
+    values = {name: _plain(entry) for name, entry in metadata.items()}
     facts = {name: value for name, value in values.items() if name not in _NO_FACTS and "/" not in name}
     return SyncReport.from_dict({**values, "stream": stream, "partition": partition, "facts": facts})
+
+
+def _plain(entry: dg.MetadataValue[Any]) -> Any:
+    return [dict(row.data) for row in entry.records] if isinstance(entry, dg.TableMetadataValue) else entry.value
 
 
 def failure_metadata(error: SyncError, report: SyncReport | None) -> dict[str, dg.MetadataValue[Any]]:
@@ -85,9 +92,15 @@ def definition_metadata(table: TableSpec, view: str) -> dict[str, Any]:
     Of a table that is only named, the columns are in the database alone.
     """
     known = {"dagster/table_name": table.kind, "read": view, "owned_by_sync": ", ".join(table.owned)}
-    if isinstance(table.table, sa.Table):
-        return {**known, "dagster/column_schema": _column_schema(table.table)}
-    return known
+    return {**known, **stage_metadata(table.table)} if isinstance(table.table, sa.Table) else known
+
+
+def stage_metadata(table: sa.Table) -> dict[str, Any]:
+    """The same of a table that is no consumer's to read."""
+    return {
+        "dagster/table_name": f"{table.schema}.{table.name}",
+        "dagster/column_schema": _column_schema(table),
+    }
 
 
 def _column_schema(table: sa.Table) -> dg.TableSchema:

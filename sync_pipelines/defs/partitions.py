@@ -13,13 +13,17 @@ from sync_pipelines.defs.backfills import partitions_of_run, settle_those_behind
 from sync_pipelines.defs.config import PartitionsConfig, asset_key
 from sync_pipelines.defs.metadata import partition_failure_metadata, report_metadata
 from sync_pipelines.errors import RateLimited, SyncError
-from sync_pipelines.flows.partitions import PartitionDone, PartitionRunner
+from sync_pipelines.flows.partitions import PartitionRunner
 from sync_pipelines.flows.registry import PARTITIONED_FLOWS
 from sync_pipelines.flows.runner import Runner
-from sync_pipelines.flows.spec import PartitionedFlow, Partitions
+from sync_pipelines.flows.spec import PartitionedFlow, Partitions, Sites
+from sync_pipelines.flows.syncing import PartitionDone
 from sync_pipelines.log import redact
 
-__all__ = ["PARTITIONS_DEFS", "keep_in_step", "sync_partitions"]
+__all__ = ["COVERAGE", "PARTITIONS_DEFS", "coverage_check", "keep_in_step", "sync_partitions"]
+
+#: The check of a flow whose partitions land before they are synced.
+COVERAGE = "coverage"
 
 PARTITIONS_DEFS = {
     name: dg.DynamicPartitionsDefinition(name=name)
@@ -28,42 +32,75 @@ PARTITIONS_DEFS = {
 _NAMED = 10
 
 
-def keep_in_step(instance: dg.DagsterInstance, partitions: Partitions, runner: Runner) -> None:
-    """Make the instance's partitions those that there are: new ones come, those long gone upstream go."""
+def keep_in_step(instance: dg.DagsterInstance, partitions: Partitions | Sites, runner: Runner) -> list[str]:
+    """Make the instance's partitions those that there are, and give them: new ones come, those long gone go."""
     there = PartitionRunner(runner.settings).keys(partitions)
     before = set(instance.get_dynamic_partitions(partitions.name))
     if new := [key for key in there if key not in before]:
         instance.add_dynamic_partitions(partitions.name, new)
     for key in before.difference(there):
         instance.delete_dynamic_partition(partitions.name, key)
+    return there
 
 
 def sync_partitions(
     context: dg.AssetExecutionContext, flow: PartitionedFlow, runner: Runner, config: PartitionsConfig
-) -> None:
-    """Sync the partitions that were asked for, and log a materialization of each that is done.
+) -> dg.Failure | None:
+    """Sync the partitions that were asked for, and log a materialization of each stream of each that is done.
 
-    Raises dg.Failure, which names the partitions that are not done.
+    Gives the failure to be raised, which names the partitions that are not done, if any is not.
     """
+    if isinstance(flow.partitions, Sites):
+        keep_in_step(context.instance, flow.partitions, runner)
     keys = _asked_for(context, flow, runner, config)
     bad: list[PartitionDone] = []
     done = 0
     ended_by: SyncError | None = None
     running = PartitionRunner(runner.settings, runner.progress).run(
-        flow, keys, allow_mass_vanish=config.allow_mass_vanish, full=config.full
+        flow,
+        keys,
+        streams={stream for stream in flow.streams if asset_key(stream) in context.selected_asset_keys},
+        allow_mass_vanish=config.allow_mass_vanish,
+        full=config.full,
     )
     try:
         for result in running:
-            if result.report.complete:
-                done += 1
-                context.log_event(_materialized(flow, result.report))
-            else:
+            for report in result.good:
+                context.log_event(_materialized(report))
+            if result.bad is not None:
                 bad.append(result)
+            done += result.bad is None
     except SyncError as error:
         ended_by = error
     settle_those_behind(context, keys)
     if bad or ended_by is not None:
-        raise _failure(flow, bad, len(keys) - done - len(bad), len(keys), ended_by)
+        return _failure(flow, bad, len(keys) - done - len(bad), len(keys), ended_by)
+    return None
+
+
+def coverage_check(flow: PartitionedFlow, runner: Runner) -> dg.AssetCheckEvaluation:
+    """Of all partitions, whichever this run read: it says how things are, not how this run went.
+
+    Not an AssetCheckResult, which asks the run for its one partition, and fails where it has several or none.
+    """
+    partitions = PartitionRunner(runner.settings)
+    uncovered, there = partitions.uncovered(flow), partitions.keys(flow.partitions)
+    rows = [
+        dg.TableRecord({"partition": key, "why": redact(why), "last complete": str(at or "never")})
+        for key, why, at in uncovered
+    ]
+    return dg.AssetCheckEvaluation(
+        asset_key=asset_key(flow.stream),
+        check_name=COVERAGE,
+        passed=not uncovered,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(there) - len(uncovered)} of {len(there)} were read completely",
+        metadata={
+            "complete": dg.MetadataValue.int(len(there) - len(uncovered)),
+            "not_complete": dg.MetadataValue.int(len(uncovered)),
+            **({"partitions": dg.MetadataValue.table(rows)} if rows else {}),
+        },
+    )
 
 
 def _asked_for(
@@ -73,9 +110,9 @@ def _asked_for(
     return (keys or PartitionRunner(runner.settings).stalest_first(flow))[: config.at_most]
 
 
-def _materialized(flow: PartitionedFlow, report: SyncReport) -> dg.AssetMaterialization:
+def _materialized(report: SyncReport) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
-        asset_key(flow.stream), partition=report.partition, metadata=report_metadata(report)
+        asset_key(report.stream), partition=report.partition, metadata=report_metadata(report)
     )
 
 

@@ -23,10 +23,10 @@ from sync_pipelines.flows.origins import origin_of
 from sync_pipelines.flows.registry import FLOWS
 from sync_pipelines.flows.runner import Finished, Progress, Quiet
 from sync_pipelines.flows.spec import Flow, PartitionedFlow, PartitionRead, Partitions, Sites
-from sync_pipelines.flows.syncing import PartitionDone, Syncing
+from sync_pipelines.flows.syncing import PartitionDone, Syncing, report_of
 from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.state import PostgresStateStore
-from sync_pipelines.postgres.streams import last_complete, never_complete
+from sync_pipelines.postgres.streams import last_complete, last_reports, never_complete
 from sync_pipelines.settings import Settings
 
 __all__ = ["PartitionDone", "PartitionRunner"]
@@ -40,8 +40,7 @@ class PartitionRunner:
         self._progress = progress or Quiet()
 
     def keys(self, partitions: Partitions | Sites) -> list[str]:
-        """The partitions there are: Sites as the settings have them, others in order of their numbers, vanished
-        ones for a time too."""
+        """The partitions there are: Sites as set, others by their numbers; vanished ones for a time too."""
         if isinstance(partitions, Sites):
             return list(partitions.addresses(self.settings))
         with open_database(self.settings, partitions.name).session() as session:
@@ -56,6 +55,19 @@ class PartitionRunner:
             there = [key for key, gone in known.items() if gone is None]
             read = last_complete(session, flow.stream)
         return sorted(there, key=lambda key: (key in read, read.get(key), len(key), key))
+
+    def uncovered(self, flow: PartitionedFlow) -> list[tuple[str, str, datetime | None]]:
+        """The partitions whose last reading was not complete: which, why, and when it last was."""
+        with open_database(self.settings, flow.stream).session() as session:
+            reports = last_reports(session, flow.stream)
+        found: list[tuple[str, str, datetime | None]] = []
+        for key in self.keys(flow.partitions):
+            report, complete_at = reports.get(key, (None, None))
+            if report is None:
+                found.append((key, "never read", None))
+            elif not report["complete"]:
+                found.append((key, report["errors"][-1] if report["errors"] else "incomplete", complete_at))
+        return found
 
     def needed_first(self, flows: Sequence[PartitionedFlow]) -> list[Flow]:
         """The flows that these refer to, and that were never synced to their end."""
@@ -150,4 +162,4 @@ def _not_there(flow: PartitionedFlow, key: str, *, vanished: bool) -> PartitionD
     else:
         said = f"{flow.partitions.system} {key} is not known here: run {flow.partitions.stream}, or look the id up"
         error = StateError(said)
-    return PartitionDone(key, (SyncReport(flow.stream, key, errors=(str(error),)),), error)
+    return PartitionDone(key, (report_of(flow.stream, key, error),), error)

@@ -11,7 +11,7 @@ from typing import Any
 from sync_pipelines.core import Annotating, ExternalKey, Mapper, Payload, Projection, fingerprint
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows import bakalari, webtolearn
-from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow, Partitions, Upstream
+from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow, Partitions, Sites, Upstream
 from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
 
@@ -28,6 +28,7 @@ __all__ = [
     "placed_part",
     "require_settings",
     "sharing",
+    "sites_of",
     "streams_by_system",
 ]
 
@@ -58,7 +59,16 @@ def flows_of(upstream: str) -> tuple[Flow, ...]:
 
 
 def partitioned_flows_of(upstream: str) -> tuple[PartitionedFlow, ...]:
-    """The partitioned flows of one upstream, or of all ("all")."""
+    """The flows of one upstream, or of all ("all"), that are divided by the records of another."""
+    return tuple(f for f in _partitioned(upstream) if isinstance(f.partitions, Partitions))
+
+
+def sites_of(upstream: str) -> tuple[PartitionedFlow, ...]:
+    """The flows of one upstream, or of all ("all"), that are divided by the servers that the settings name."""
+    return tuple(f for f in _partitioned(upstream) if isinstance(f.partitions, Sites))
+
+
+def _partitioned(upstream: str) -> tuple[PartitionedFlow, ...]:
     return tuple(flow for flow in PARTITIONED_FLOWS if upstream in ("all", flow.upstream.name))
 
 

@@ -28,7 +28,7 @@ from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines.postgres.target import PostgresTarget
 from sync_pipelines.settings import Settings
 
-__all__ = ["PartitionDone", "Syncing"]
+__all__ = ["PartitionDone", "Syncing", "report_of"]
 
 _COUNTERS = (
     "fetched",
@@ -137,7 +137,7 @@ class Syncing:
         except SyncError as error:
             if isinstance(error, _EVERYBODYS if self._sites is None else _ALL_SITES):
                 raise
-            reports.append(_report_of(stream, key, error))
+            reports.append(report_of(stream, key, error))
             shown = tuple(reports) if self._flow.stage else (_merged(stream, reports),)
             return PartitionDone(key, shown, error, self._flow.stream)
         return PartitionDone(key, tuple(reports), None, self._flow.stream)
@@ -189,5 +189,6 @@ def _merged(stream: str, reports: Sequence[SyncReport]) -> SyncReport:
     )
 
 
-def _report_of(stream: str, key: str, error: SyncError) -> SyncReport:
+def report_of(stream: str, key: str, error: SyncError) -> SyncReport:
+    """The report of a partition that an error ended."""
     return error.report or SyncReport(stream, key, errors=(str(error),))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.tables.sync import streams
 
-__all__ = ["last_complete", "never_complete"]
+__all__ = ["last_complete", "last_reports", "never_complete"]
 
 
 def last_complete(session: Session, stream: str) -> Mapping[str, datetime]:
@@ -21,6 +22,16 @@ def last_complete(session: Session, stream: str) -> Mapping[str, datetime]:
     )
     with session.transaction() as connection:
         return {row[0].removeprefix(prefix): row[1] for row in connection.execute(query)}
+
+
+def last_reports(session: Session, stream: str) -> Mapping[str, tuple[Mapping[str, Any], datetime | None]]:
+    """The report of each partition's last run that came to an end, and when one was last complete."""
+    prefix = f"{stream}/"
+    query = sa.select(streams.c.stream, streams.c.last_report, streams.c.last_complete_at).where(
+        sa.func.starts_with(streams.c.stream, prefix), streams.c.last_report.is_not(None)
+    )
+    with session.transaction() as connection:
+        return {row[0].removeprefix(prefix): (row[1], row[2]) for row in connection.execute(query)}
 
 
 def never_complete(session: Session, names: tuple[str, ...]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sync_pipelines.errors import SettingsError
+from sync_pipelines.errors import NotSetUp, SettingsError
 from sync_pipelines.log import hide
 from sync_pipelines.settings.schools import (
     BulkExport,
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
             if value is None
         ]
         if missing or self.wtl_api_url is None or self.wtl_api_token is None:
-            raise SettingsError(
+            raise (NotSetUp if len(missing) == 2 else SettingsError)(
                 f"{' and '.join(missing)} not set: put the address of your WebToLearn platform "
                 "(https://….elms.pl/api/v1) and its API token into the environment or .env"
             )
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
                 )
             return read_schools(self.bakalari_schools_file)
         if self.bakalari_url is None or self.bakalari_username is None or self.bakalari_password is None:
-            raise SettingsError(
+            raise (NotSetUp if len(missing) == len(three) else SettingsError)(
                 f"{' and '.join(missing)} not set: put the address of the school's Bakalari and a login into the "
                 "environment or .env; or name a file of many schools in BAKALARI_SCHOOLS_FILE"
             )
