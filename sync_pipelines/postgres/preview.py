@@ -9,7 +9,7 @@ from sync_pipelines.core import Change, Difference, TargetError
 from sync_pipelines.postgres.batches import Fields, alike, columns_of, halving
 from sync_pipelines.postgres.copying import to_text
 from sync_pipelines.postgres.engine import Session
-from sync_pipelines.postgres.relation import Relation, quoted
+from sync_pipelines.postgres.relation import NUMBER, ROW, Relation, quoted
 
 __all__ = ["Preview"]
 
@@ -34,7 +34,7 @@ class Preview:
     def _bound(self, changes: Sequence[Change], fields: Fields) -> Sequence[Difference | None]:
         ids = [change.binding.internal_id for change in changes if change.binding]
         relation = self._relation
-        rows = self._compare(changes, fields, f"t.{relation.id} = {relation.as_id('i.id')}", ids)
+        rows = self._compare(changes, fields, f"t.{relation.id} = {relation.as_id(f'i.{ROW}')}", ids)
         return [self._difference(change, fields, rows.get(n)) for n, change in enumerate(changes)]
 
     def _new(self, changes: Sequence[Change], fields: Fields) -> Sequence[Difference | TargetError | None]:
@@ -74,7 +74,7 @@ class Preview:
         """The rows that changes would meet: number, id, bound, vanished, unsynced; old, new, differs a field."""
         spec, relation = self._spec, self._relation
         arrays = ", ".join(["%s::int[]", "%s::uuid[]", *("%s::text[]" for _ in fields)])
-        names = ", ".join(["n", "id", *map(quoted, fields)])
+        names = ", ".join([NUMBER, ROW, *map(quoted, fields)])
         looks = [
             f"t.{relation.column(name)}::text, i.{quoted(name)}, "
             f"t.{relation.column(name)} IS DISTINCT FROM CAST(i.{quoted(name)} AS {relation.type(name)})"
@@ -83,7 +83,7 @@ class Preview:
         vanished = f"t.{quoted(spec.vanished_at)} IS NOT NULL" if spec.vanished_at else "false"
         unsynced = f"t.{quoted(spec.synced_at)} IS NULL" if spec.synced_at else "false"
         query = (
-            f"SELECT i.n, t.{relation.id}::text, {relation.is_bound('t')}, "
+            f"SELECT i.{NUMBER}, t.{relation.id}::text, {relation.is_bound('t')}, "
             f"{vanished}, {unsynced}, {', '.join(looks)} "
             f"FROM unnest({arrays}) AS i ({names}) JOIN {relation} t ON {on}"
         )

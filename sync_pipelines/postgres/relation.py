@@ -12,7 +12,10 @@ from sync_pipelines.errors import SchemaError
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.spec import TableSpec
 
-__all__ = ["Relation", "quoted"]
+__all__ = ["NUMBER", "ROW", "Relation", "quoted"]
+
+#: What a staged record has besides its fields, under names that no field has: its place, and its row's id.
+NUMBER, ROW = '"#number"', '"#row"'
 
 
 class Relation:

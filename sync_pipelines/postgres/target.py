@@ -27,7 +27,7 @@ from sync_pipelines.postgres.batches import Fields, alike, columns_of, halving
 from sync_pipelines.postgres.copying import copy_in, to_text
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.preview import Preview
-from sync_pipelines.postgres.relation import Relation, quoted
+from sync_pipelines.postgres.relation import NUMBER, ROW, Relation, quoted
 from sync_pipelines.postgres.spec import TableSpec
 
 __all__ = ["LONGEST_KEY", "PostgresTarget"]
@@ -158,14 +158,14 @@ class PostgresTarget:
         table = self.relation
         same = " AND ".join(f"t.{table.column(name)} = i.{quoted(name)}" for name in self._spec.natural_key)
         return cursor.execute(
-            f"SELECT i.n, t.{table.id}::text, {table.is_bound('t')} "
+            f"SELECT i.{NUMBER}, t.{table.id}::text, {table.is_bound('t')} "
             f"FROM {self._incoming(fields)} i JOIN {table} t ON {same}"
         ).fetchall()
 
     def _adopt(self, cursor: Any, adopted: dict[int, str], fields: Fields) -> dict[int, Written]:
         cursor.execute(
-            f"UPDATE {self._incoming(fields)} i SET id = a.id "
-            "FROM unnest(%s::int[], %s::uuid[]) AS a (n, id) WHERE i.n = a.n",
+            f"UPDATE {self._incoming(fields)} i SET {ROW} = a.id "
+            f"FROM unnest(%s::int[], %s::uuid[]) AS a (n, id) WHERE i.{NUMBER} = a.n",
             [list(adopted), list(adopted.values())],
         )
         touched = self._merge(cursor, fields)
@@ -180,16 +180,17 @@ class PostgresTarget:
         return [_written(internal_id, touched) for internal_id in ids]
 
     def _stage(self, cursor: Any, changes: Sequence[Change], fields: Fields, ids: Sequence[str | None]) -> None:
-        """The batch in a temporary table, with columns of the table's own types; `n` is a record's place."""
+        """The batch in a temporary table, with columns of the table's own types."""
         incoming = self._incoming(fields)
         columns = ", ".join(f"{self.relation.column(name)} AS {quoted(name)}" for name in fields)
         cursor.execute(
             f"CREATE TEMP TABLE IF NOT EXISTS {incoming} ON COMMIT DELETE ROWS AS "
-            f"SELECT 0 AS n, NULL::uuid AS id, {columns} FROM {self.relation} WITH NO DATA"
+            f"SELECT 0 AS {NUMBER}, NULL::uuid AS {ROW}, {columns} FROM {self.relation} WITH NO DATA"
         )
         cursor.execute(f"DELETE FROM {incoming}")
         names = ", ".join(map(quoted, fields))
-        copy_in(cursor, f"{incoming} (n, id, {names})", [range(len(ids)), ids, *columns_of(changes, fields)])
+        columns = [range(len(ids)), ids, *columns_of(changes, fields)]
+        copy_in(cursor, f"{incoming} ({NUMBER}, {ROW}, {names})", columns)
 
     def _incoming(self, fields: Fields) -> str:
         """The temporary table for batches with these fields; one a session, for a new one costs catalog rows."""
@@ -209,9 +210,10 @@ class PostgresTarget:
             tests.append(f"t.{quoted(spec.synced_at)} IS NULL")
         if spec.written_at:
             sets.append(f"{quoted(spec.written_at)} = now()")
+        same = f"t.{table.id} = {table.as_id(f'i.{ROW}')}"
         cursor.execute(
             f"UPDATE {table} AS t SET {', '.join(sets)} FROM {self._incoming(fields)} AS i "
-            f"WHERE t.{table.id} = {table.as_id('i.id')} AND ({' OR '.join(tests)}) RETURNING t.{table.id}::text"
+            f"WHERE {same} AND ({' OR '.join(tests)}) RETURNING t.{table.id}::text"
         )
         return {row[0] for row in cursor}
 

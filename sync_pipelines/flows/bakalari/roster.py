@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from threading import Event
 from zoneinfo import ZoneInfo
@@ -53,14 +53,18 @@ Reading = Iterator[tuple[str, PartitionRead]]
 
 @contextmanager
 def open_reader(
-    settings: Settings, keys: Sequence[str], on_read: OnRead, *, keep: bool = True
+    settings: Settings, keys: Sequence[str], on_read: OnRead, *, keep: bool = True, today: date | None = None
 ) -> Generator[Reading, None, None]:
-    """Reads schools side by side, and gives them in order. With `keep` what was read has landed."""
+    """Reads schools side by side, and gives them in order. With `keep` what was read has landed.
+
+    `today` is the schools' date: it says whether lessons go on.
+    """
     stop = Event()
     pool = ThreadPoolExecutor(_SCHOOLS_AT_ONCE, thread_name_prefix="schools")
 
     def read() -> Reading:
-        futures = [pool.submit(_read, settings, school_named(settings, key), stop, keep=keep) for key in keys]
+        day = today or datetime.now(ZoneInfo(BAKALARI.time_zone)).date()
+        futures = [pool.submit(_read, settings, school_named(settings, key), stop, day, keep=keep) for key in keys]
         for number, (key, future) in enumerate(zip(keys, futures, strict=True), 1):
             try:
                 came: PartitionRead = future.result()
@@ -101,7 +105,7 @@ def open_landed(settings: Settings, keys: Sequence[str], on_read: OnRead) -> Gen
         yield read()
 
 
-def _read(settings: Settings, school: School, stop: Event, *, keep: bool) -> Landed:
+def _read(settings: Settings, school: School, stop: Event, today: date, *, keep: bool) -> Landed:
     began = time.monotonic()
     database = open_database(settings, f"{ROSTER}/{school.id}")
     with database.session() as session:
@@ -117,7 +121,7 @@ def _read(settings: Settings, school: School, stop: Event, *, keep: bool) -> Lan
                 if keep:
                     store.run_ended(stream, error.report)
                 raise
-            result = _worked_out(session, school, reading)
+            result = _worked_out(session, school, reading, today)
             if keep:
                 result.land(session)
             report = result.report(_since(began))
@@ -130,10 +134,10 @@ def _since(began: float) -> int:
     return round((time.monotonic() - began) * 1000)
 
 
-def _worked_out(session: Session, school: School, reading: SchoolReading) -> _Result:
+def _worked_out(session: Session, school: School, reading: SchoolReading, today: date) -> _Result:
     lies_there = rosters.landed(session, school.id)
     before = Snapshot() if lies_there is None else Snapshot.from_plain(lies_there.snapshot)
-    conclusion = concluded(reading, datetime.now(ZoneInfo(BAKALARI.time_zone)).date())
+    conclusion = concluded(reading, today)
     synced = rosters.synced_since(session, school.id, [f"{stream}/{school.id}" for stream in STREAMS.values()])
     settled: list[Kind] = [kind for kind, stream in STREAMS.items() if f"{stream}/{school.id}" in synced]
     change = merged(before, conclusion.sightings, conclusion.whole, held=conclusion.held, settled=settled)

@@ -1,0 +1,121 @@
+"""The plain model: what one may know of a school that some of its accounts were asked about, time and again.
+
+Written down from what each account sees (contracts/bakalari.md C14, C17, C18), with sets and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sync_pipelines.sandbox.bakalari import Account, School
+
+__all__ = ["Fact", "Known", "lists_of", "seen_by"]
+
+#: ("class", id), ("subject", id), ("user", type, code) or ("enrollment", student, subject).
+Fact = tuple[str, ...]
+
+
+def _atoms(school: School, account: Account) -> list[str]:
+    if account.kind == "superuser":
+        return [atom.id for atom in school.atoms]
+    return [atom.id for atom in school.atoms_of_teacher(account.person)]
+
+
+def _sheet(school: School, atom_id: str) -> set[Fact]:
+    """What a marking sheet shows."""
+    atom = school.atom(atom_id)
+    facts: set[Fact] = {("subject", atom.subject_id), ("user", "teacher", atom.teacher_id)}
+    there = {pupil.code: pupil.class_id for pupil in school.pupils}
+    for code in atom.pupils:
+        if code in there:
+            facts |= {("user", "student", code), ("class", str(there[code]))}
+            if code not in atom.released:
+                facts.add(("enrollment", code, atom.subject_id))
+    return facts
+
+
+def _own(school: School, code: str) -> set[Fact]:
+    return {("enrollment", code, subject) for subject in school.subjects_of(code)}
+
+
+def seen_by(school: School, account: Account) -> set[Fact]:
+    """All that an account shows."""
+    if account.kind in ("student", "parent"):
+        pupil = school.pupil(account.person)
+        atoms = school.atoms_of_pupil(pupil.code)
+        facts: set[Fact] = {("class", str(pupil.class_id))}
+        for atom in atoms:
+            facts |= {("subject", atom.subject_id), ("user", "teacher", atom.teacher_id)}
+        if account.kind == "parent":
+            return facts | {("user", "parents", account.code)}
+        return facts | {("user", "student", pupil.code)} | _own(school, pupil.code)
+    facts = {("user", "teacher", account.person)}
+    return facts.union(*(_sheet(school, atom) for atom in _atoms(school, account)))
+
+
+def published(school: School) -> set[Fact]:
+    """What the public timetable lists."""
+    classes: set[Fact] = {("class", class_.id) for class_ in school.classes}
+    return classes | {("user", "teacher", teacher.id) for teacher in school.teachers}
+
+
+def lists_of(school: School, accounts: Iterable[Account], vouched: Iterable[str]) -> dict[str, set[Fact]]:
+    """What lists everything of some kind, by a name of its own, where it was read to its end."""
+    lists: dict[str, set[Fact]] = {}
+    accounts = list(accounts)
+    if school.pages != "none":
+        lists["classes"] = {fact for fact in published(school) if fact[0] == "class"}
+        lists["teachers"] = {fact for fact in published(school) if fact[0] == "user"}
+        lists = {name: facts for name, facts in lists.items() if facts}
+    for account in accounts:
+        if account.kind == "student" and school.subjects_of(account.person):
+            lists[f"subjects of {account.person}"] = _own(school, account.person)
+    every = [a for a in accounts if a.username in vouched and _atoms(school, a)]
+    teachers = [a for a in accounts if a.kind in ("teacher", "superuser") and _atoms(school, a)]
+    if not every and school.pages != "none" and {t.id for t in school.teachers} <= {a.person for a in teachers}:
+        every = teachers
+    if every:
+        lists["rosters"] = set().union(*(seen_by(school, a) for a in every)) if school.atoms else set()
+    return lists
+
+
+@dataclass
+class Known:
+    """`there` is what is known, `gone` what was; `listed` what each list held when it was last read."""
+
+    there: set[Fact] = field(default_factory=set[Fact])
+    gone: set[Fact] = field(default_factory=set[Fact])
+    listed: dict[str, set[Fact]] = field(default_factory=dict[str, set[Fact]])
+
+    def read(self, seen: set[Fact], lists: dict[str, set[Fact]], empty_subjects: set[str]) -> None:
+        """A reading that saw these things, and these lists to their end.
+
+        In the subjects given some sheet shows nobody: that may be a fault where it was not so before.
+        """
+        silent = empty_subjects & {fact[2] for fact in self._rostered() if fact[0] == "enrollment"}
+        vanished: set[Fact] = set()
+        for name, facts in lists.items():
+            before = self.listed.get(name, set())
+            lost = before - facts
+            if name == "rosters":
+                lost = {fact for fact in lost if not self._is_in_doubt(fact, silent)}
+            vanished |= lost
+            # What is in doubt is still remembered as listed.
+            self.listed[name] = facts | (before - facts - lost)
+        self.there |= seen
+        self.gone -= seen
+        self.gone |= (vanished & self.there) - seen
+        self.there -= self.gone
+        left = {fact[2] for fact in self.gone if fact[:2] == ("user", "student")}
+        after = {f for f in self.there if f[0] == "enrollment" and f[1] in left and f not in seen}
+        self.gone |= after
+        self.there -= after
+
+    def _rostered(self) -> set[Fact]:
+        return self.listed.get("rosters", set()) & self.there
+
+    def _is_in_doubt(self, fact: Fact, silent: set[str]) -> bool:
+        if fact[0] == "enrollment":
+            return fact[2] in silent
+        return bool(silent) and (fact[0] == "class" or fact[:2] == ("user", "student"))
