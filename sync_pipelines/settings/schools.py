@@ -42,9 +42,12 @@ class SchoolAccount:
 
 @dataclass(frozen=True)
 class BulkExport:
-    """An address that gives a whole school at once, and the bearer token it asks for, if any."""
+    """An address that gives a whole school at once, and the bearer token it asks for, if any.
 
-    url: str
+    The address may have a query, which may be a secret.
+    """
+
+    url: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
 
 
@@ -60,15 +63,37 @@ class School:
 
 def web_address(value: str) -> str:
     """An http(s) address without a slash at its end. Raises ValueError where it holds more than an address."""
-    parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("not an address that begins with http:// or https://")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    address = value.strip()
+    if "@" in _host_of(address) or "?" in address or "#" in address:
         raise ValueError("an address without user, password, ? or #")
-    return value.strip().rstrip("/")
+    return address.rstrip("/")
+
+
+def _export_address(value: str) -> str:
+    """As `web_address`, and it may have a query. Raises ValueError."""
+    if "@" in _host_of(value) or "#" in value:
+        raise ValueError("an address without user, password or #")
+    return value
+
+
+def _host_of(address: str) -> str:
+    """With its port, and a user if it names one. Raises ValueError where it is no address."""
+    try:
+        parts = urlsplit(address)
+        if (
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and parts.port != 0
+            and not re.search(r"\s", address)
+        ):
+            return parts.netloc
+    except ValueError:
+        pass  # it quotes what may be a secret
+    raise ValueError("not an address that begins with http:// or https://")
 
 
 _Url = Annotated[str, AfterValidator(web_address)]
+_ExportUrl = Annotated[str, AfterValidator(_export_address)]
 _Secret = Annotated[str, Field(pattern=_FROM_ENVIRONMENT)]
 
 
@@ -85,7 +110,7 @@ class _Account(_Entry):
 
 
 class _Bulk(_Entry):
-    url: str = Field(pattern=r"^https?://\S+$")
+    url: _ExportUrl
     token: _Secret | None = None
 
 
@@ -109,7 +134,7 @@ def read_schools(path: Path) -> tuple[School, ...]:
         raise SettingsError(f"{where} cannot be read: {error}") from error
     except ValidationError as error:
         raise SettingsError(f"{where}: {'; '.join(map(_said, error.errors()))}") from None
-    environment = {**dotenv_values(".env"), **os.environ}
+    environment = {**dotenv_values(".env"), **{name: value for name, value in os.environ.items() if value}}
     try:
         schools = tuple(_school(entry, environment) for entry in entries)
         _refuse_twins("id", [school.id for school in schools])
@@ -122,7 +147,7 @@ def read_schools(path: Path) -> tuple[School, ...]:
 def one_school(url: str, username: str, password: str, *, superuser: bool) -> School:
     """The school of the three variables; its id is made of its host's name."""
     slug = re.sub(r"[^a-z0-9]+", "-", (urlsplit(url).hostname or "").lower()).strip("-")[:63]
-    return School(slug, url, (SchoolAccount("#1", username, password, superuser=superuser),))
+    return School(slug or "school", url, (SchoolAccount("#1", username, password, superuser=superuser),))
 
 
 def _school(entry: _School, environment: Mapping[str, str | None]) -> School:
