@@ -18,6 +18,7 @@ __all__ = ["Sandbox", "command", "data_options", "make_sandbox"]
 _RANGES = ("inclusive", "offset-limit", "offset-limit+1", "half-open", "limit-offset", "page-size")
 _FILTERS = ("honoured", "ignored")
 _RELATIONS = ("none", "path", "filter", "query")
+_PAGES = ("rendered", "embedded", "none")
 _ACCOUNTS = ("superuser", "teachers", "students", "parents")
 _PASSWORD_VARIABLE = "SANDBOX_PASSWORD"  # noqa: S105
 
@@ -71,6 +72,13 @@ def _platform_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _school_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which accounts of the schools are set up, and how their servers behave."""
     for option in (
+        click.option(
+            "--pages",
+            type=click.Choice(_PAGES),
+            default="rendered",
+            show_default=True,
+            help="How the schools' public timetables are made.",
+        ),
         click.option(
             "--access-seconds",
             type=click.IntRange(1),
@@ -139,7 +147,12 @@ def make_sandbox(
 @_school_options
 @_platform_options
 def command(
-    port: int, accounts: str, accounts_at_most: int | None, access_seconds: int, **data_and_behaviour: Any
+    port: int,
+    accounts: str,
+    accounts_at_most: int | None,
+    access_seconds: int,
+    pages: str,
+    **data_and_behaviour: Any,
 ) -> int:
     """Serve a simulated WebToLearn, and schools with Bakalari, on 127.0.0.1 until Ctrl-C.
 
@@ -147,7 +160,7 @@ def command(
     """
     sandbox = make_sandbox(**data_and_behaviour)
     for school in sandbox.schools:
-        school.access_seconds = access_seconds
+        school.access_seconds, school.pages = access_seconds, pages
     from sync_pipelines.sandbox.server import listen, serve
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -43,8 +44,15 @@ def _timetable(school: School, account: Account, monday: date, *, is_actual: boo
     hours = [{"Id": h.id, "Caption": h.caption, "BeginTime": h.begins, "EndTime": h.ends} for h in HOURS]
     if school.summer:
         return {"Hours": hours} | {name: [] for name in _LISTS}
-    of = school.atoms_of_teacher if is_teacher(account) else school.atoms_of_pupil
-    lessons = Week(school).of(of(account.person))
+    if is_teacher(account):
+        lessons = Week(school).of(school.atoms_of_teacher(account.person))
+    else:
+        mine = school.pupil(account.person).class_id
+        lessons = [
+            # Who shares a group with another class sees their own class's part of it (C14).
+            replace(lesson, groups=tuple(group for group in lesson.groups if group.class_.id == mine))
+            for lesson in Week(school).of(school.atoms_of_pupil(account.person))
+        ]
     groups = [group for lesson in lessons for group in lesson.groups]
     rooms = {lesson.room.id: lesson.room for lesson in lessons if lesson.room}.values()
     return {
