@@ -10,7 +10,7 @@ __all__ = ["grade_of"]
 
 _YEARS = range(1, 14)
 _DIGITS = re.compile(r"[0-9]+")
-_ROMAN = re.compile(r"([IVX]+)\.")
+_ROMAN = re.compile(r"\b([IVX]+)\.")
 _ROMANS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII")
 # The eight years of a long gymnasium, without their accents.
 _OCTAVE = ("prima", "sekunda", "tercie", "kvarta", "kvinta", "sexta", "septima", "oktava")
