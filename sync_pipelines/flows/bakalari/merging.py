@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from sync_pipelines.flows.bakalari.snapshot import KINDS, Fact, Kind, Snapshot, Value
 
@@ -164,7 +165,8 @@ def _combined(
             conflicts[f"{kind} {name}"] += 1
         # A class has students who repeat a year.
         fields[name] = Counter(values).most_common(1)[0][0] if name == "study_year" else values[-1]
-    renamed = kind == "class" and old.get("abbrev") not in (None, fields.get("abbrev"))
+    # Upper and lower case drift between lists (C12), which is no new name.
+    renamed = kind == "class" and _alike(old.get("abbrev")) not in (None, _alike(fields.get("abbrev")))
     if renamed and not any("study_year" in sighting.fields for sighting in sightings):
         fields["study_year"] = None  # September: last year's says nothing any more
     return fields
@@ -177,13 +179,17 @@ def _alike(value: Value) -> Value:
 def _with_codes(subjects: Mapping[str, Fact]) -> dict[str, Fact]:
     """A code for each subject: its abbreviation, or with its id where another has that. What has one keeps it."""
     wanted = {key: str(fact.fields.get("abbrev") or key.strip() or key) for key, fact in subjects.items()}
-    codes = {
-        key: str(fact.fields["code"])
-        for key, fact in subjects.items()
-        if fact.fields.get("code") in (wanted[key], f"{wanted[key]}~{key}")
-    }
+    had = {key: str(fact.fields["code"]) for key, fact in subjects.items() if fact.fields.get("code")}
+    codes = {key: code for key, code in had.items() if code in _codes(wanted[key], key, len(code))}
     taken = set(codes.values())
     for key in sorted(subjects.keys() - codes.keys()):
-        codes[key] = wanted[key] if wanted[key] not in taken else f"{wanted[key]}~{key}"
+        codes[key] = next(code for code in _codes(wanted[key], key) if code not in taken)
         taken.add(codes[key])
     return {key: fact._replace(fields={**fact.fields, "code": codes[key]}) for key, fact in subjects.items()}
+
+
+def _codes(abbrev: str, key: str, longest: float = inf) -> Iterator[str]:
+    """Those that a subject may have, the best first: abbreviation~id may be how another is called."""
+    while len(abbrev) <= longest:
+        yield abbrev
+        abbrev += f"~{key}"

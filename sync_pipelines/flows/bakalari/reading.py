@@ -120,7 +120,7 @@ class SchoolReading:
 def read_school(school: School, vault: TokenVault, stop: Event) -> SchoolReading:
     """Ask a school; `stop` ends it between two requests. Raises SyncError: SourceUnavailable where it is down."""
     with SchoolClient(school.url, in_flight=IN_FLIGHT) as client, _Crew(stop) as crew:
-        _knock(client)
+        _knock(client, school)
         accounts = [_to_be_asked(client, account, vault) for account in school.accounts]
         (public,) = crew.do(_attempted, [client.public_lists])
         bulk = crew.do(_attempted, [partial(read_bulk, export.url, export.token) for export in school.bulk])
@@ -174,13 +174,13 @@ class _Crew:
         return list(self._pool.map(unless_stopped, of))
 
 
-def _knock(client: SchoolClient) -> None:
-    """Raise SourceError where nobody answers: no account need be tried, and no password sent."""
+def _knock(client: SchoolClient, school: School) -> None:
+    """Raise SourceUnavailable where nobody answers: no account need be tried, and no password sent."""
     try:
         client.info()
     except SourceError as error:
         if error.transient:
-            raise
+            raise SourceUnavailable(f"{school.url} is down: {error}") from error
 
 
 def _nothing(school: School, accounts: Sequence[AccountReading], others: Iterable[object]) -> SourceError:

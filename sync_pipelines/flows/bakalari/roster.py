@@ -15,6 +15,8 @@ from functools import partial
 from threading import Event
 from zoneinfo import ZoneInfo
 
+from cryptography.fernet import MultiFernet
+
 from sync_pipelines.core import SyncReport, fingerprint
 from sync_pipelines.core.report import Fact
 from sync_pipelines.errors import DatabaseError, SettingsError, SourceError, StateError, SyncError
@@ -63,6 +65,7 @@ def open_reader(
     pool = ThreadPoolExecutor(_SCHOOLS_AT_ONCE, thread_name_prefix="schools")
 
     def read() -> Reading:
+        secret = the_key(settings)
         day = today or datetime.now(ZoneInfo(BAKALARI.time_zone)).date()
         futures = [pool.submit(_read, settings, school_named(settings, key), stop, day, keep=keep) for key in keys]
         for number, (key, future) in enumerate(zip(keys, futures, strict=True), 1):
@@ -105,7 +108,9 @@ def open_landed(settings: Settings, keys: Sequence[str], on_read: OnRead) -> Gen
         yield read()
 
 
-def _read(settings: Settings, school: School, stop: Event, today: date, *, keep: bool) -> Landed:
+def _read(
+    settings: Settings, school: School, secret: MultiFernet, stop: Event, today: date, *, keep: bool
+) -> Landed:
     began = time.monotonic()
     database = open_database(settings, f"{ROSTER}/{school.id}")
     with database.session() as session:
@@ -115,7 +120,7 @@ def _read(settings: Settings, school: School, stop: Event, today: date, *, keep:
             if keep:
                 store.run_started(stream)
             try:
-                reading = read_school(school, DatabaseVault(database, school.id, the_key(settings)), stop)
+                reading = read_school(school, DatabaseVault(database, school.id, secret), stop)
             except SourceError as error:
                 error.report = SyncReport(ROSTER, school.id, errors=(str(error),), duration_ms=_since(began))
                 if keep:

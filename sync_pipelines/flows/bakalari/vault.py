@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,18 +44,8 @@ def the_key(settings: Settings) -> MultiFernet:
 def _kept_key(path: Path) -> str:
     """The file's key. Of two processes that make it at once one succeeds, and the other reads that one's."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = Fernet.generate_key()
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(made)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        if not path.exists():
+            _make_key(path)
         key = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
@@ -62,6 +53,18 @@ def _kept_key(path: Path) -> str:
         ) from error
     hide(key)
     return key
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # with mode 0600
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(Fernet.generate_key())
+    try:
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()
 
 
 def system_of(school: str) -> str:
