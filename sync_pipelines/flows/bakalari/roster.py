@@ -67,7 +67,8 @@ def open_reader(
     def read() -> Reading:
         secret = the_key(settings)
         day = today or datetime.now(ZoneInfo(BAKALARI.time_zone)).date()
-        futures = [pool.submit(_read, settings, school_named(settings, key), stop, day, keep=keep) for key in keys]
+        schools = [school_named(settings, key) for key in keys]
+        futures = [pool.submit(_read, settings, school, secret, stop, day, keep=keep) for school in schools]
         for number, (key, future) in enumerate(zip(keys, futures, strict=True), 1):
             try:
                 came: PartitionRead = future.result()
