@@ -25,7 +25,7 @@ from sync_pipelines.flows.bakalari.landed import sources_of
 from sync_pipelines.flows.bakalari.merging import Merged, merged
 from sync_pipelines.flows.bakalari.observing import Refusal
 from sync_pipelines.flows.bakalari.reading import SchoolReading, read_school
-from sync_pipelines.flows.bakalari.schools import BAKALARI, school_named
+from sync_pipelines.flows.bakalari.schools import BAKALARI, schools_by_id
 from sync_pipelines.flows.bakalari.snapshot import Kind, Snapshot
 from sync_pipelines.flows.bakalari.vault import DatabaseVault, the_key
 from sync_pipelines.flows.database import open_database
@@ -67,8 +67,8 @@ def open_reader(
     def read() -> Reading:
         secret = the_key(settings)
         day = today or datetime.now(ZoneInfo(BAKALARI.time_zone)).date()
-        schools = [school_named(settings, key) for key in keys]
-        futures = [pool.submit(_read, settings, school, secret, stop, day, keep=keep) for school in schools]
+        named = schools_by_id(settings)
+        futures = [pool.submit(_read, settings, named[key], secret, stop, day, keep=keep) for key in keys]
         for number, (key, future) in enumerate(zip(keys, futures, strict=True), 1):
             try:
                 came: PartitionRead = future.result()
@@ -92,18 +92,19 @@ open_preview = partial(open_reader, keep=False)
 @contextmanager
 def open_landed(settings: Settings, keys: Sequence[str], on_read: OnRead) -> Generator[Reading, None, None]:
     """Gives what has landed. Nobody is asked."""
+    named = schools_by_id(settings)
     with open_database(settings, ROSTER).session() as session:
 
         def read() -> Reading:
             for number, key in enumerate(keys, 1):
-                school, lies_there = school_named(settings, key), rosters.landed(session, key)
+                lies_there = rosters.landed(session, key)
                 on_read(number, len(keys))
                 if lies_there is None:
                     yield key, StateError(f"nothing of school {key} has landed yet: run {ROSTER} first")
                     continue
                 snapshot = Snapshot.from_plain(lies_there.snapshot)
                 refusals = [Refusal(*row) for row in lies_there.coverage["refused"]]
-                sources = sources_of(school, lies_there.coverage["school"], snapshot, refusals)
+                sources = sources_of(named[key], lies_there.coverage["school"], snapshot, refusals)
                 yield key, Landed(SyncReport(ROSTER, key, complete=True), sources)
 
         yield read()

@@ -12,20 +12,20 @@ from sync_pipelines.flows.spec import Finding, Sites, Upstream
 from sync_pipelines.postgres.upstream_tokens import UpstreamTokens
 from sync_pipelines.settings import School, Settings
 
-__all__ = ["BAKALARI", "SCHOOLS", "school_named"]
+__all__ = ["BAKALARI", "SCHOOLS", "schools_by_id"]
 
 
 def _addresses(settings: Settings) -> Mapping[str, str]:
-    return {school.id: school.url for school in settings.schools()}
+    return {key: school.url for key, school in schools_by_id(settings).items()}
 
 
 def _origin(settings: Settings) -> str:
     return ", ".join(_addresses(settings).values())
 
 
-def school_named(settings: Settings, key: str) -> School:
-    """One of the settings' schools. Raises KeyError."""
-    return {school.id: school for school in settings.schools()}[key]
+def schools_by_id(settings: Settings) -> Mapping[str, School]:
+    """The settings' schools. Raises SettingsError."""
+    return {school.id: school for school in settings.schools()}
 
 
 def _probe(settings: Settings) -> Iterator[Finding]:
