@@ -18,7 +18,7 @@ from sync_pipelines.clients.bakalari.answers import raise_for_status
 from sync_pipelines.clients.bakalari.fields import exact_id
 from sync_pipelines.clients.bakalari.records import Item
 from sync_pipelines.clients.http import Answer
-from sync_pipelines.errors import AccessRefused, SourceError, UnexpectedAnswer
+from sync_pipelines.errors import AccessRefused, SourceError, SourceUnavailable, UnexpectedAnswer
 
 __all__ = ["LISTS_PATH", "Kind", "PublicLists", "Week", "lessons_path", "lists_of", "page_of", "unknown_page"]
 
@@ -48,13 +48,16 @@ def lessons_path(kind: Kind, item_id: str, week: Week) -> str:
 def page_of(answer: Answer, now: datetime) -> str:
     """The page's text, in the charset of its header, else of its <meta>, else UTF-8. What is garbled stays so.
 
-    Raises AccessRefused where the school shows a login or an error in its place.
+    Raises AccessRefused where the school shows a login or an error in its place, and SourceUnavailable for a page
+    without an end: a list that was cut looks like a shorter one.
     """
     where = re.split("[?#]", answer.headers.get("location", ""))[0].casefold().rstrip("/")
     to_a_refusal = 300 <= answer.status < 400 and where.endswith(("/login", "/errinfo.aspx"))
     if to_a_refusal or answer.status in (401, 403):
         raise AccessRefused(f"{_UNPUBLISHED} (status {answer.status})")
     raise_for_status(answer, now)
+    if b"</html" not in answer.body[-4096:].lower():
+        raise SourceUnavailable(f"{answer.path} answered {len(answer.body)} bytes that are not a whole page")
     said = re.search(r"charset=[\"']?([\w.-]+)", answer.headers.get("content-type", ""), re.I | re.A)
     meta = re.search(rb"<meta[^>]*charset=[\"']?([\w.-]+)", answer.body[:4096], re.I)
     charset = said[1] if said else meta[1].decode("ascii") if meta else "utf-8"

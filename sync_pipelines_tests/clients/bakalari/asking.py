@@ -1,5 +1,6 @@
 """Clients of a simulated school on a real socket, whose waits take no time."""
 
+import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -10,15 +11,20 @@ from sync_pipelines.clients.budget import RateBudget
 from sync_pipelines.clients.http import Sender
 from sync_pipelines.sandbox.bakalari import Account as SchoolAccount
 from sync_pipelines.sandbox.bakalari import School
-from sync_pipelines_tests.clients.servers import no_sleep
 
 Serve = Callable[[Any], str]
 
 
 @contextmanager
 def client_at(url: str) -> Generator[SchoolClient, None, None]:
-    sender = Sender(url, HEADERS, sleep=no_sleep, budget=RateBudget(in_flight=64))
-    with SchoolClient(url, sender=sender) as client:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await asyncio.sleep(0)
+
+    budget = RateBudget(in_flight=64, clock=lambda: sum(waited))
+    with SchoolClient(url, sender=Sender(url, HEADERS, sleep=sleep, budget=budget)) as client:
         yield client
 
 

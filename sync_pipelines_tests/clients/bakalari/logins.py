@@ -38,12 +38,13 @@ class Time:
 
 
 class Vault:
-    """Keeps tokens in memory. `put_error` is raised in place of the next put."""
+    """Keeps tokens in memory. `put_error` is raised in place of the next put; `asked_for` counts who wants in."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Kept] = {}
         self.ever: dict[str, list[Kept]] = {}
         self.put_error: SyncError | None = None
+        self.asked_for = threading.Semaphore(0)
         self._locks: dict[str, threading.Lock] = {}
 
     def peek(self, account: str) -> Kept:
@@ -51,6 +52,7 @@ class Vault:
 
     @contextmanager
     def alone(self, account: str) -> Iterator["Drawer"]:
+        self.asked_for.release()
         with self._locks.setdefault(account, threading.Lock()):
             yield Drawer(self, account)
 

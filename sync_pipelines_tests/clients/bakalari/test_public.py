@@ -178,13 +178,21 @@ def test_a_page_that_leads_elsewhere_says_why_there_is_none(
     ],
 )
 def test_a_page_is_text_in_the_charset_it_names(body: bytes, content_type: str, text: str | None) -> None:
-    page = page_of(answer(body=body, headers={"content-type": content_type}), NOW)
-    assert page == text if text else page.endswith("Ž")
+    page = page_of(answer(body=body + b"</HTML>", headers={"content-type": content_type}), NOW)
+    assert page == f"{text}</HTML>" if text else page.endswith("Ž</HTML>")
 
 
 @given(st.binary(), st.text())
 def test_any_bytes_are_some_text(body: bytes, charset: str) -> None:
-    page_of(answer(body=body, headers={"content-type": f"text/html; charset={charset}"}), NOW)
+    page_of(answer(body=body + b"</html>", headers={"content-type": f"text/html; charset={charset}"}), NOW)
+
+
+@given(st.integers(0, 300))
+def test_a_page_that_was_cut_is_not_a_shorter_list(kept: int) -> None:
+    page = f"<html><body>{select('Class', *((f'U{n}', f'{n}.A') for n in range(9)))}</body></html>\n".encode()
+    with pytest.raises(SourceUnavailable, match="whole page"):
+        page_of(answer(body=page[: kept % (len(page) - 8)]), NOW)
+    assert len(lists_of(page_of(answer(body=page), NOW)).classes) == 9
 
 
 @given(KEY)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
 
-from sync_pipelines.clients.bakalari import Account, Kept, fingerprint
+from sync_pipelines.clients.bakalari import Account, Kept, Tokens, fingerprint
 from sync_pipelines.clients.bakalari.session import AccountSession
 from sync_pipelines.clients.http import Sender
 from sync_pipelines.errors import DatabaseUnavailable, NeedsLogin, SourceUnavailable, SyncError
@@ -120,6 +121,23 @@ def test_what_another_process_left_and_is_dead_is_renewed_in_its_turn(sender: Se
     login.revoke()
     assert who(here) == "novakova"
     assert (passwords(login), login.made) == (1, 3)
+
+
+def test_who_waited_for_another_process_to_renew_takes_what_it_left(sender: Sender, login: Login) -> None:
+    here, vault = session_of(sender, login), login.vault
+    who(here)
+    login.revoke()
+    with ThreadPoolExecutor(1) as threads:
+        with vault.alone("novakova") as drawer:
+            while vault.asked_for.acquire(blocking=False):
+                pass
+            asked = threads.submit(who, here)
+            vault.asked_for.acquire()
+            login.access["novakova/theirs"] = 3599
+            drawer.put(Kept(Tokens("novakova/theirs", "novakova/r1", login.time.now() + timedelta(seconds=3599))))
+        assert asked.result() == "novakova"
+    assert login.used[-1] == "novakova/theirs"
+    assert login.made == 1
 
 
 def test_callers_that_find_a_token_dead_together_renew_it_once(sender: Sender, login: Login) -> None:
