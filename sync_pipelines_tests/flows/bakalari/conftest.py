@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from sync_pipelines.postgres.engine import Database
+from sync_pipelines.sandbox.bakalari import School
 from sync_pipelines.sandbox.server import serving
 from sync_pipelines_tests.conftest import SCHEMAS
+from sync_pipelines_tests.flows.bakalari.known import truth
 from sync_pipelines_tests.flows.bakalari.town import Town
 
 
@@ -41,3 +43,13 @@ def town(shared_database_url: str, door: _Door, tmp_path: Path, monkeypatch: pyt
         town = door.town = Town(connection, shared_database_url, tmp_path, monkeypatch)
         town.url = door.url
         yield town
+
+
+@pytest.fixture
+def school(town: Town) -> School:
+    """The town's only one, of which everything is known."""
+    school = School.invented("s", classes=3, students=24, teachers=4, seed=3)
+    town.open_whole(school)
+    town.run_well()
+    assert town.held("s") == truth(school)
+    return school

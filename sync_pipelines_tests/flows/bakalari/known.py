@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sync_pipelines.sandbox.bakalari import Account, School
+from sync_pipelines.sandbox.bakalari import Account, Atom, School
 
-__all__ = ["Fact", "Known", "lists_of", "seen_by"]
+__all__ = ["Fact", "Known", "lists_of", "published", "seen_by", "truth"]
 
 #: ("class", id), ("subject", id), ("user", type, code) or ("enrollment", student, subject).
 Fact = tuple[str, ...]
@@ -35,6 +35,13 @@ def _sheet(school: School, atom_id: str) -> set[Fact]:
     return facts
 
 
+def _week(school: School, atoms: Iterable[Atom]) -> set[Fact]:
+    """The classes that a timetable shows: of a unit that is nobody's in particular, its pupils'."""
+    class_of = {pupil.code: pupil.class_id for pupil in school.pupils}
+    ids = {key for a in atoms for key in ([a.class_id] if a.class_id else map(class_of.get, a.pupils))}
+    return {("class", class_.id) for class_ in school.classes if class_.id in ids}
+
+
 def _own(school: School, code: str) -> set[Fact]:
     return {("enrollment", code, subject) for subject in school.subjects_of(code)}
 
@@ -44,13 +51,13 @@ def seen_by(school: School, account: Account) -> set[Fact]:
     if account.kind in ("student", "parent"):
         pupil = school.pupil(account.person)
         atoms = school.atoms_of_pupil(pupil.code)
-        facts: set[Fact] = {("class", str(pupil.class_id))}
+        facts: set[Fact] = {("class", str(pupil.class_id)), *_week(school, atoms)}
         for atom in atoms:
             facts |= {("subject", atom.subject_id), ("user", "teacher", atom.teacher_id)}
         if account.kind == "parent":
             return facts | {("user", "parents", account.code)}
         return facts | {("user", "student", pupil.code)} | _own(school, pupil.code)
-    facts = {("user", "teacher", account.person)}
+    facts = {("user", "teacher", account.person), *_week(school, school.atoms_of_teacher(account.person))}
     return facts.union(*(_sheet(school, atom) for atom in _atoms(school, account)))
 
 
@@ -58,6 +65,11 @@ def published(school: School) -> set[Fact]:
     """What the public timetable lists."""
     classes: set[Fact] = {("class", class_.id) for class_ in school.classes}
     return classes | {("user", "teacher", teacher.id) for teacher in school.teachers}
+
+
+def truth(school: School) -> set[Fact]:
+    """All that there is, as its superuser and its pages show it."""
+    return published(school) | seen_by(school, school.accounts["spravce"])
 
 
 def lists_of(school: School, accounts: Iterable[Account], vouched: Iterable[str]) -> dict[str, set[Fact]]:
@@ -76,7 +88,7 @@ def lists_of(school: School, accounts: Iterable[Account], vouched: Iterable[str]
     if not every and school.pages != "none" and {t.id for t in school.teachers} <= {a.person for a in teachers}:
         every = teachers
     if every:
-        lists["rosters"] = set().union(*(seen_by(school, a) for a in every)) if school.atoms else set()
+        lists["rosters"] = set().union(*(_sheet(school, atom) for a in every for atom in _atoms(school, a)))
     return lists
 
 

@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sync_pipelines.sandbox.bakalari import School
-from sync_pipelines_tests.flows.bakalari.known import Fact, Known, lists_of, published, seen_by
+from sync_pipelines_tests.flows.bakalari.known import Known, lists_of, published, seen_by
 from sync_pipelines_tests.flows.bakalari.town import Town
 
 _schools = st.builds(
@@ -60,13 +60,6 @@ def _empty_subjects(school: School) -> set[str]:
     return {atom.subject_id for atom in school.atoms if not there & set(atom.pupils)}
 
 
-def _held(town: Town) -> set[Fact]:
-    held: set[Fact] = {("class", class_) for class_ in town.classes("s")}
-    held |= {("subject", subject) for subject in town.subjects("s")}
-    held |= {("user", *user) for user in town.users("s")}
-    return held | {("enrollment", user, subject) for user, subject, _ in town.enrolled("s")}
-
-
 @settings(max_examples=15, phases=[Phase.generate])
 @given(school=_schools, data=st.data())
 def test_the_tables_are_what_the_accounts_prove_whatever_happens_at_the_school(
@@ -97,7 +90,7 @@ def test_the_tables_are_what_the_accounts_prove_whatever_happens_at_the_school(
         else:
             assert done.bad is None, done.error
             known.read(seen, lists_of(school, good, town.vouched), _empty_subjects(school))
-        assert _held(town) == known.there
+        assert town.held("s") == known.there
         assert {user: c for user, c in town.class_of("s").items() if ("user", "student", user) in seen} == {
             p.code: p.class_id for p in school.pupils if ("user", "student", p.code) in seen
         }
