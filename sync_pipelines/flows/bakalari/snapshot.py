@@ -55,7 +55,7 @@ class Snapshot:
         """Sorted, so that equal snapshots are equal texts."""
         plain = {
             kind: [[key, dict(sorted(f.fields.items())), sorted(f.by), f.seen] for key, f in sorted(facts.items())]
-            for kind, facts in self.facts.items()
+            for kind, facts in sorted(self.facts.items())
         }
         return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
 
