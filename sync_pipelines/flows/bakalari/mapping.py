@@ -149,6 +149,6 @@ def _text(value: Value) -> str | None:
 def _made_address(school: str, user_type: str, code: str) -> str:
     """An address that nobody has: readable, the same whenever it is made, and no two people's (D6)."""
     plain = unicodedata.normalize("NFKD", code).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:30] or user_type
-    digest = hashlib.sha256(repr((school, user_type, code)).encode("utf-8", "backslashreplace")).hexdigest()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain)[:30].strip("-") or user_type
+    digest = hashlib.sha256(ascii((school, user_type, code)).encode()).hexdigest()
     return f"{slug}-{digest[:10]}@bakalari.local"

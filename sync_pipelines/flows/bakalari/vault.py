@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -34,37 +34,34 @@ def the_key(settings: Settings) -> MultiFernet:
 
     Where it is not set, one is made and kept in SYNC_HOME.
     """
-    text = settings.secret_key.get_secret_value() if settings.secret_key else _kept_key(settings.home / _KEY_FILE)
+    path = settings.home / _KEY_FILE
+    text = settings.secret_key.get_secret_value() if settings.secret_key else _kept_key(path)
+    keys = [key.strip() for key in text.split(",") if key.strip()]
+    for key in keys:
+        hide(key)
     try:
-        return MultiFernet([Fernet(key.strip()) for key in text.split(",") if key.strip()])
+        return MultiFernet([Fernet(key) for key in keys])
     except ValueError:
-        raise SettingsError(f"SYNC_SECRET_KEY is no Fernet key: {_HOW}") from None
+        what = "SYNC_SECRET_KEY is" if settings.secret_key else f"SYNC_SECRET_KEY is not set, and {path} holds"
+        raise SettingsError(f"{what} no Fernet key: {_HOW}") from None
 
 
 def _kept_key(path: Path) -> str:
-    """The file's key. Of two processes that make it at once one succeeds, and the other reads that one's."""
+    """The file's key. Of several that make it at once one succeeds, and the others read that one's."""
     try:
         if not path.exists():
-            _make_key(path)
-        key = path.read_text("ascii").strip()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # It comes into being whole, and nobody else's to read.
+            with NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as draft:
+                draft.write(Fernet.generate_key())
+                draft.flush()
+                with suppress(FileExistsError):
+                    os.link(draft.name, path)
+        return path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"SYNC_SECRET_KEY is not set, and {path} cannot be read or made: {error}; {_HOW}"
         ) from error
-    hide(key)
-    return key
-
-
-def _make_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # with mode 0600
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(Fernet.generate_key())
-    try:
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        Path(draft).unlink()
 
 
 def system_of(school: str) -> str:
