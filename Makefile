@@ -10,7 +10,7 @@ WORKERS ?= 3
 help: ## show these targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
 install: .venv/installed ## make .venv from requirements.lock
-demo: install ## PostgreSQL, a simulated WebToLearn and the Dagster UI; Ctrl-C stops it
+demo: install ## PostgreSQL, simulated upstreams and the Dagster UI; Ctrl-C stops it
 	@$(BIN)/sync-pipelines demo
 test: install ## all tests, against real PostgreSQL servers and real sockets; WORKERS=0 for one process
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)

@@ -11,7 +11,7 @@ import yaml
 import sync_pipelines
 from sync_pipelines.definitions import defs
 from sync_pipelines.defs.jobs import QUEUE_TAG
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
+from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS, partitioned_flows_of, sites_of
 
 PROJECT = Path(sync_pipelines.__file__).parent.parent
 
@@ -31,16 +31,26 @@ def test_the_assets_are_the_flows_with_their_order_and_group() -> None:
         "wtl/users": ("webtolearn", []),
         "wtl/lessons": ("webtolearn", ["wtl/courses", "wtl/lesson_catalog"]),
         "wtl/course_users": ("webtolearn", ["wtl/courses", "wtl/users"]),
+        "bakalari/roster": ("bakalari", []),
+        "bakalari/schools": ("bakalari", ["bakalari/roster"]),
+        "bakalari/classes": ("bakalari", ["bakalari/schools"]),
+        "bakalari/subjects": ("bakalari", ["bakalari/classes"]),
+        "bakalari/users": ("bakalari", ["bakalari/subjects"]),
+        "bakalari/enrollments": ("bakalari", ["bakalari/users"]),
     }
-    assert set(shape) == {flow.stream for flow in (*FLOWS, *PARTITIONED_FLOWS)}
+    assert set(shape) == {f.stream for f in FLOWS} | {stream for f in PARTITIONED_FLOWS for stream in f.streams}
 
 
-def test_what_costs_a_request_a_course_is_divided_by_courses_and_backfilled_as_one_run() -> None:
+def test_what_is_read_by_course_or_by_school_is_divided_by_those_and_backfilled_as_one_run() -> None:
     for flow in PARTITIONED_FLOWS:
-        asset = defs.resolve_assets_def(flow.stream.split("/"))
-        assert isinstance(asset.partitions_def, dg.DynamicPartitionsDefinition)
-        assert asset.partitions_def.name == "wtl_courses"
-        assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+        for stream in flow.streams:
+            asset = defs.resolve_assets_def(stream.split("/"))
+            assert isinstance(asset.partitions_def, dg.DynamicPartitionsDefinition)
+            assert (
+                asset.partitions_def.name
+                == {"wtl": "wtl_courses", "bakalari": "bakalari_schools"}[flow.upstream.name]
+            )
+            assert asset.backfill_policy == dg.BackfillPolicy.single_run()
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_where_its_rows_are() -> None:
@@ -48,19 +58,31 @@ def test_every_asset_says_what_it_is_whose_it_is_and_where_its_rows_are() -> Non
         assert spec.description
         assert spec.owners == ["team:data"]
         assert spec.kinds == {"python", "postgres"}
-        assert spec.metadata["dagster/table_name"].startswith("wtl.")
+        schema = spec.key.path[0]
+        assert spec.metadata["dagster/table_name"].startswith(f"{schema}.")
         columns = {column.name for column in spec.metadata["dagster/column_schema"].columns}
-        assert {"id", "remote_deleted_at", "last_sync_at"} <= columns
+        landed = {"school_id", "snapshot", "coverage", "read_at"}
+        assert landed <= columns or {"id", "remote_deleted_at", "last_sync_at"} <= columns
 
 
-def test_one_job_runs_what_is_read_whole_and_one_what_is_read_by_course_and_both_end_by_themselves() -> None:
-    for name, flows in (("wtl_sync", FLOWS), ("wtl_courses_sync", PARTITIONED_FLOWS)):
+def test_there_is_a_job_for_lists_and_one_for_partitions_and_each_ends_by_itself() -> None:
+    streams = {
+        "wtl_sync": {flow.stream for flow in FLOWS},
+        "wtl_courses_sync": {flow.stream for flow in partitioned_flows_of("wtl")},
+        "bakalari_sync": {stream for flow in sites_of("bakalari") for stream in flow.streams},
+    }
+    for name, expected in streams.items():
         job = defs.resolve_job_def(name)
-        keys = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
-        assert keys == {flow.stream for flow in flows}
+        assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == expected
         assert int(job.tags["dagster/max_runtime"]) > 0
-        assert job.tags["sync/upstream"] == "wtl"
+        assert job.tags["sync/upstream"] == name.split("_")[0]
         assert job.executor_def.name == "in_process"
+
+
+def test_a_check_says_whether_every_school_was_read_completely() -> None:
+    (key,) = defs.resolve_asset_graph().asset_check_keys
+    assert (key.asset_key.to_user_string(), key.name) == ("bakalari/roster", "coverage")
+    assert key in defs.resolve_job_def("bakalari_sync").asset_layer.asset_graph.asset_check_keys
 
 
 def test_no_job_runs_twice_at_once_and_a_backfill_of_hours_does_not_hold_up_the_lists() -> None:
@@ -69,8 +91,9 @@ def test_no_job_runs_twice_at_once_and_a_backfill_of_hours_does_not_hold_up_the_
     one_a_value = {"applyLimitPerUniqueValue": True}
     assert {"key": QUEUE_TAG, "value": one_a_value, "limit": 1} in limits
     assert {"key": "dagster/backfill", "value": one_a_value, "limit": 1} in limits
-    queues = [job.tags[QUEUE_TAG] for job in map(defs.resolve_job_def, ("wtl_sync", "wtl_courses_sync"))]
-    assert len(set(queues)) == 2
+    assert {"key": "dagster/partition", "value": one_a_value, "limit": 1} in limits
+    names = ("wtl_sync", "wtl_courses_sync", "bakalari_sync")
+    assert len({defs.resolve_job_def(name).tags[QUEUE_TAG] for name in names}) == len(names)
 
 
 def test_definitions_validate_with_no_network_no_database_and_no_environment() -> None:

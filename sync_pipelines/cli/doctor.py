@@ -13,7 +13,7 @@ from sync_pipelines.settings import Settings
 
 __all__ = ["command"]
 
-_MARKS = {"ok": "✓", "warning": "!", "problem": "✗", "not set": "✗"}
+_MARKS = {"ok": "✓", "warning": "!", "problem": "✗", "not set": "✗", "unused": "·"}
 
 
 @click.command("doctor")
@@ -26,7 +26,7 @@ def command(as_json: bool) -> int:
     settings = Settings.load()
     with database_at_hand(settings) as at_hand:
         findings = list(examine(at_hand))
-    healthy = all(finding.state in ("ok", "warning") for finding in findings)
+    healthy = all(finding.state in ("ok", "warning", "unused") for finding in findings)
     if as_json:
         shown = {
             "healthy": healthy,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from sync_pipelines.errors import SettingsError, SyncError
+from sync_pipelines.errors import NotSetUp, SettingsError, SyncError
 from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.registry import FLOWS, UPSTREAMS, placed
-from sync_pipelines.flows.spec import Finding, clock_finding
+from sync_pipelines.flows.spec import Finding, Upstream, clock_finding
 from sync_pipelines.log import redact
 from sync_pipelines.postgres import migrate
 from sync_pipelines.settings import Settings
@@ -22,8 +23,21 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at one thing after the other; a later one does not depend on an earlier one's luck."""
     yield from _safely("database", _database, settings)
     yield from _safely("tables", _tables, settings)
+    in_use = [upstream for upstream in UPSTREAMS.values() if _is_meant(upstream, settings)]
     for upstream in UPSTREAMS.values():
-        yield from _safely(upstream.group, upstream.probe, settings)
+        for finding in _safely(upstream.group, upstream.probe, settings):
+            # Of several upstreams a person may use one.
+            yield replace(finding, state="unused") if in_use and upstream not in in_use else finding
+
+
+def _is_meant(upstream: Upstream, settings: Settings) -> bool:
+    try:
+        upstream.require_settings(settings)
+    except NotSetUp:
+        return False
+    except SettingsError:
+        return True
+    return True
 
 
 def _safely(name: str, look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ class Finding:
     """One thing looked at before a sync: its state, and what it is or what to do about it."""
 
     name: str
-    state: Literal["ok", "warning", "problem", "not set"]
+    state: Literal["ok", "warning", "problem", "not set", "unused"]
     detail: str
 
 

@@ -9,6 +9,8 @@ import psutil
 
 from sync_pipelines_tests.cli.commands import COMMAND, Run, one_clear_line, result
 
+SCHOOLS = ("roster", "schools", "classes", "subjects", "users", "enrollments")
+
 
 def test_the_demo_once_syncs_everything_and_again_changes_nothing(cli: Run) -> None:
     first, second = cli("demo", "--once", "--json"), cli("demo", "--once", "--json")
@@ -23,6 +25,7 @@ def test_the_demo_once_syncs_everything_and_again_changes_nothing(cli: Run) -> N
             "wtl/users": 1,
             "wtl/lessons": 24,
             "wtl/course_users": 24,
+            **{f"bakalari/{name}": 2 for name in SCHOOLS},
         }
         for flow in said["flows"]:
             assert flow["complete"] is True
@@ -51,14 +54,16 @@ def test_the_demo_shows_a_succeeded_run_and_a_running_schedule_and_leaves_nothin
     runs = graphql(url, "{runsOrError{... on Runs{results{status jobName}}}}")
     # The newest come first, and a tick of the schedule may have come meanwhile.
     assert runs["runsOrError"]["results"][-1] == {"status": "SUCCESS", "jobName": "wtl_sync"}
-    assert {"status": "SUCCESS", "jobName": "wtl_courses_sync"} in runs["runsOrError"]["results"]
+    for name in ("wtl_courses_sync", "bakalari_sync"):
+        assert {"status": "SUCCESS", "jobName": name} in runs["runsOrError"]["results"]
     schedules = graphql(
         url,
         '{schedulesOrError(repositorySelector:{repositoryName:"__repository__",'
         'repositoryLocationName:"sync_pipelines"}){... on Schedules{results{name scheduleState{status}}}}}',
     )
     assert schedules["schedulesOrError"]["results"] == [
-        {"name": "wtl_every_15_minutes", "scheduleState": {"status": "RUNNING"}}
+        {"name": f"{upstream}_every_15_minutes", "scheduleState": {"status": "RUNNING"}}
+        for upstream in ("bakalari", "wtl")
     ]
     second = subprocess.run([*COMMAND, "demo"], env=clean_environment, capture_output=True, text=True, check=False)
     assert "a demo is running" in one_clear_line(second, 2)

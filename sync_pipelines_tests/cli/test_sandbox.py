@@ -30,10 +30,10 @@ def start(clean_environment: dict[str, str]) -> Iterator[Callable[..., Started]]
             text=True,
         )
         processes.append(process)
-        said = dict(line.strip().split("=", 1) for line in lines(process.stdout, 2))
+        said = dict(line.strip().split("=", 1) for line in lines(process.stdout, 4))
         client = httpx.Client(base_url=said["WTL_API_URL"], headers={"X-Auth-Token": said["WTL_API_TOKEN"]})
         clients.append(client)
-        return client, "".join(lines(process.stderr, 2))
+        return client, "".join(lines(process.stderr, 3))
 
     def lines(stream: IO[str] | None, count: int) -> list[str]:
         assert stream is not None

@@ -14,7 +14,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 
 from sync_pipelines.definitions import defs
 from sync_pipelines.defs.launch import launch
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
+from sync_pipelines.flows.registry import FLOWS, partitioned_flows_of
 from sync_pipelines.flows.runner import Runner
 from sync_pipelines.sandbox.webtolearn import Platform
 from sync_pipelines.settings import Settings
@@ -23,7 +23,8 @@ _ORIGIN = RemoteJobOrigin(
     RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("sync_pipelines"), "__repository__"), "wtl_courses_sync"
 )
 _CODE = JobPythonOrigin("wtl_courses_sync", RepositoryPythonOrigin(sys.executable, ModuleCodePointer("m", "defs")))
-ASSETS = [dg.AssetKey(flow.stream.split("/")) for flow in PARTITIONED_FLOWS]
+BY_COURSE = partitioned_flows_of("wtl")
+ASSETS = [dg.AssetKey(flow.stream.split("/")) for flow in BY_COURSE]
 
 
 class Backfill:

@@ -12,7 +12,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from sync_pipelines.definitions import defs
 from sync_pipelines.defs.config import PartitionsConfig, SyncConfig
 from sync_pipelines.defs.launch import launch, launch_partitions
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
+from sync_pipelines.flows.registry import FLOWS, partitioned_flows_of
 from sync_pipelines.flows.runner import Finished, Runner
 from sync_pipelines.flows.spec import PartitionedFlow
 from sync_pipelines.flows.webtolearn import COURSE_LESSONS, COURSE_USERS, COURSES
@@ -20,6 +20,7 @@ from sync_pipelines.sandbox.webtolearn import Platform
 from sync_pipelines.settings import Settings
 
 Query = Callable[..., list[Any]]
+BY_COURSE = partitioned_flows_of("wtl")
 USERS_KEY = dg.AssetKey(["wtl", "course_users"])
 
 
@@ -50,7 +51,7 @@ def lists(runner: Runner) -> Callable[[], Finished]:
 def courses(runner: Runner) -> Callable[..., Finished]:
     """Runs partitions, named or all."""
 
-    def run(*keys: str, flows: Sequence[PartitionedFlow] = PARTITIONED_FLOWS, **config: Any) -> Finished:
+    def run(*keys: str, flows: Sequence[PartitionedFlow] = BY_COURSE, **config: Any) -> Finished:
         job = defs.resolve_job_def("wtl_courses_sync")
         return launch_partitions(job, flows, runner, PartitionsConfig(keys=list(keys), **config))
 
@@ -103,7 +104,7 @@ def test_any_set_of_courses_is_one_run_with_an_event_for_each(
     done = courses(*chosen)
     assert done.success
     assert [(r.stream, r.partition) for r in done.reports] == [
-        (flow.stream, course) for flow in PARTITIONED_FLOWS for course in chosen
+        (flow.stream, course) for flow in BY_COURSE for course in chosen
     ]
     assert materialized() == materialized(dg.AssetKey(["wtl", "lessons"])) == set(chosen)
     assert query("SELECT count(*) FROM dagster.runs WHERE pipeline_name = 'wtl_courses_sync'") == [1]
@@ -114,16 +115,12 @@ def test_sixty_partitions_of_a_backfill_are_one_run(instance_home: object) -> No
     keys = [str(number) for number in range(100, 160)]
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("wtl_courses", [*map(str, range(90, 200))])
-        wanted = {
-            AssetKeyPartitionKey(dg.AssetKey(flow.stream.split("/")), k)
-            for flow in PARTITIONED_FLOWS
-            for k in keys
-        }
+        wanted = {AssetKeyPartitionKey(dg.AssetKey(flow.stream.split("/")), k) for flow in BY_COURSE for k in keys}
         with partition_loading_context(dynamic_partitions_store=instance):
             (request,) = build_run_requests_with_backfill_policies(wanted, defs.resolve_asset_graph(), instance)
     assert request.tags["dagster/asset_partition_range_start"] == "100"
     assert request.tags["dagster/asset_partition_range_end"] == "159"
-    assert {key.to_user_string() for key in request.asset_selection or ()} == {f.stream for f in PARTITIONED_FLOWS}
+    assert {key.to_user_string() for key in request.asset_selection or ()} == {f.stream for f in BY_COURSE}
 
 
 def test_a_backfills_run_syncs_its_range(

@@ -146,7 +146,7 @@ class School(Tables):
         return [self.run(flow, **options) for flow in FLOWS]
 
     def courses(
-        self, *keys: str, flow: PartitionedFlow = COURSE_USERS, **options: bool
+        self, *keys: str, flow: PartitionedFlow = COURSE_USERS, **options: Any
     ) -> dict[str, PartitionDone]:
         """These partitions, or all that are there."""
         done, error = self.courses_until(*keys, flow=flow, **options)
@@ -155,7 +155,7 @@ class School(Tables):
         return done
 
     def courses_until(
-        self, *keys: str, flow: PartitionedFlow = COURSE_USERS, **options: bool
+        self, *keys: str, flow: PartitionedFlow = COURSE_USERS, **options: Any
     ) -> tuple[dict[str, PartitionDone], SyncError | None]:
         """Those that were done, and what ended the run before the others."""
         runner = PartitionRunner(self.settings)
