@@ -89,6 +89,7 @@ class Login:
     gives_refresh: bool = True
     deaf: bool = False  # no access token is ever good
     busy: bool = False  # 503 to everything about tokens
+    strange: bool = False  # takes no form from anybody
     access: dict[str, float] = field(default_factory=dict[str, float])
     refresh: Counter[str] = field(default_factory=Counter[str])
     passwords: Counter[str] = field(default_factory=Counter[str])
@@ -99,6 +100,8 @@ class Login:
 
     def tokens(self, form: Mapping[str, str]) -> Response | None:
         """The answer to a form; None is a lost one."""
+        if self.strange:
+            return JSONResponse({"error": "invalid_client"}, 400)
         if form["grant_type"] == "password":
             self.passwords[form["password"]] += 1
             if form["password"] != self.password:

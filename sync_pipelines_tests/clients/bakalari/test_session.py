@@ -10,7 +10,7 @@ import pytest
 from sync_pipelines.clients.bakalari import Account, Kept, Tokens, fingerprint
 from sync_pipelines.clients.bakalari.session import AccountSession
 from sync_pipelines.clients.http import Sender
-from sync_pipelines.errors import DatabaseUnavailable, NeedsLogin, SourceUnavailable, SyncError
+from sync_pipelines.errors import DatabaseUnavailable, NeedsLogin, SourceUnavailable, SyncError, UnexpectedAnswer
 from sync_pipelines_tests.clients.bakalari.logins import Bakalari, Login, Time, Vault, sender_to, session_of, who
 
 
@@ -250,6 +250,39 @@ def test_a_renewal_that_nobody_answers_is_a_source_that_is_unavailable(
     assert login.refresh["novakova/r1"] == 3
     assert login.vault.kept["novakova"] == kept
     assert passwords(login) == 1
+
+
+def test_callers_that_find_nobody_to_renew_with_ask_as_one(sender: Sender, login: Login) -> None:
+    session = session_of(sender, login)
+    who(session)
+    login.revoke()
+    login.busy = True
+    together = Barrier(8)
+
+    def ask(number: int) -> None:
+        together.wait()
+        with pytest.raises(SourceUnavailable):
+            who(session)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(ask, range(8)))
+    assert login.refresh["novakova/r1"] == 3
+
+
+def test_a_form_that_the_server_takes_from_nobody_is_not_held_against_the_account(
+    sender: Sender, login: Login
+) -> None:
+    login.strange = True
+    with pytest.raises(UnexpectedAnswer, match="account #3"):
+        who(session_of(sender, login))
+    login.strange = False
+    who(session_of(sender, login))
+    kept = login.vault.kept["novakova"]
+    login.revoke()
+    login.strange = True
+    with pytest.raises(UnexpectedAnswer):
+        who(session_of(sender, login))
+    assert login.vault.kept["novakova"] == kept
 
 
 def test_an_account_may_have_a_refresh_token_alone(sender: Sender, login: Login) -> None:
