@@ -39,7 +39,7 @@ def settle_those_behind(context: dg.AssetExecutionContext, keys: Collection[str]
     if not behind:
         return
     assets = context.job_def.asset_layer.executable_asset_keys
-    made, had_their_turn = _materialized(context), _ended_steps(context) | {context.op.name}
+    made, had_their_turn = _materialized(context), _ended_steps(context) | {context.op_execution_context.op.name}
     removed = 0
     for run, taken in behind:
         if not _is_still_queued(context, run):
