@@ -30,6 +30,22 @@ def test_a_report_has_facts_in_its_json_only_where_there_are_any() -> None:
     assert SyncReport.from_dict({"stream": "wtl/courses"}).facts == {}
 
 
+ROWS = [{"source": "account #1", "requests": 7, "complete": True}, {"source": "public timetable", "requests": 1}]
+
+
+def test_a_fact_may_be_a_table_and_survives_json() -> None:
+    report = SyncReport("bakalari/roster", facts={"coverage": ROWS, "none": [], "classes": 3})
+    again = SyncReport.from_dict(json.loads(json.dumps(report.to_dict())))
+    assert again == report
+    assert again.facts == {"coverage": ROWS, "none": [], "classes": 3}
+
+
+def test_a_table_among_the_facts_can_be_written_anywhere_whatever_stands_in_it() -> None:
+    given = ({"half": "\ud800", "nul": "\x00", "left": 7, "there": False},)
+    facts = Tally("s").report(facts={"coverage \udfff": given}).facts
+    assert facts == {"coverage \\udfff": [{"half": "\\ud800", "nul": "\\x00", "left": 7, "there": False}]}
+
+
 def test_a_report_can_be_written_anywhere_whatever_a_key_holds() -> None:
     tally = Tally("s", ended_by="half \ud800")
     tally.error("nul \x00: mapping: half \udfff")

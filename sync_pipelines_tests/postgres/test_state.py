@@ -52,6 +52,44 @@ def test_binding_again_replaces(store: PostgresStateStore) -> None:
     assert list(store.iter_bindings("rooms")) == []
 
 
+# --- notes beside a binding -------------------------------------------------------------------------------------
+
+NOTES = "SELECT external_id, metadata FROM sync.external_refs ORDER BY external_id"
+
+
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize(
+    "note", [{"bakalariClassId": " XL", "gradeGuessed": True}, {}, {"a": [1, None, {"b": 'Łąka "\\'}]}, None]
+)
+def test_what_is_noted_beside_a_binding_is_json_for_people(
+    store: PostgresStateStore, query: Query, note: dict[str, Any] | None, new: bool
+) -> None:
+    other = ExternalKey(KEY.system, "7")
+    store.bind_many([Binding(KEY, ID, "1:a", metadata=note), Binding(other, ID, "1:a")], new=new)
+    assert query(NOTES) == [(" 6", note), ("7", None)]
+
+
+def test_a_note_changes_with_the_binding_and_stays_where_nothing_is_noted(
+    store: PostgresStateStore, query: Query
+) -> None:
+    store.bind_many([Binding(KEY, ID, "1:a", metadata={"abbrev": "1.A"})])
+    store.bind_many([Binding(KEY, ID, "1:b", metadata={"abbrev": "2.A"})])
+    assert query(NOTES) == [(" 6", {"abbrev": "2.A"})]
+    store.bind(KEY, ID, "1:c")
+    assert query(NOTES) == [(" 6", {"abbrev": "2.A"})]
+    store.mark_vanished([KEY])
+    assert query(NOTES) == [(" 6", {"abbrev": "2.A"})]
+
+
+@pytest.mark.parametrize("text", ["nul \x00", "half \ud800"])
+def test_a_note_that_the_database_cannot_hold_as_json_is_kept_as_text(
+    store: PostgresStateStore, query: Query, text: str
+) -> None:
+    store.bind_many([Binding(KEY, ID, "1:a", metadata={"name": text})])
+    ((_, noted),) = query(NOTES)
+    assert text.split()[0] in noted["json"]
+
+
 def test_a_checkpoint_is_the_streams_own_and_survives_a_run(store: PostgresStateStore) -> None:
     store.save_checkpoint("a", "2026-11-21T00:00:00Z")
     store.run_started("a")
