@@ -30,9 +30,9 @@ class Conclusion:
     warnings: Counter[str] = field(default_factory=Counter[str])
 
     @property
-    def held(self) -> set[tuple[Kind, str]]:
+    def held(self) -> set[tuple[Kind, str | None]]:
         """What is there, though it could not be read."""
-        return {(refusal.kind, refusal.key) for refusal in self.refusals if refusal.key is not None}
+        return {(refusal.kind, refusal.key) for refusal in self.refusals}
 
     def take(self, things: Iterable[Sighting | Refusal]) -> None:
         """Note what one source showed."""

@@ -53,7 +53,8 @@ class _KindSource:
             else:
                 # Each of several that look alike is one.
                 yield Unreadable(ExternalKey.unidentified(self.system, [number, data]), data, refusal.reason)
-        return Coverage.snapshot(self.system, within=lambda key: key.key in self.known)
+        # A row without an id that is not there again is read by now, or gone.
+        return Coverage.snapshot(self.system, within=lambda key: key.key in self.known or key.is_stand_in)
 
     def validate(self, key: ExternalKey, payload: Payload[Fields]) -> None:
         """The client refused malformed rows already."""

@@ -94,10 +94,11 @@ def merged(
     sightings: Iterable[Sighting],
     whole: Whole,
     *,
-    held: Collection[tuple[Kind, str]] = (),
+    held: Collection[tuple[Kind, str | None]] = (),
     settled: Collection[Kind] = (),
 ) -> Merged:
     """What is known after a reading. What is `held` is there, though it could not be read: it is not gone.
+    Where nobody can say which one it is (None), it may be any of its kind.
 
     Of the kinds that are `settled` what was gone before is forgotten: the tables say it.
     """
@@ -113,7 +114,8 @@ def merged(
             if key in seen[kind]:
                 facts[key] = _seen(result, kind, key, old, seen[kind][key], whole)
             elif old is not None and (old.seen != "gone" or kind not in settled):
-                kept = (kind, key) in held or not any(whole.covers(by, kind, old) for by in old.by)
+                is_held = (kind, key) in held or (kind, None) in held
+                kept = is_held or not any(whole.covers(by, kind, old) for by in old.by)
                 facts[key] = old._replace(seen="before" if kept and old.seen != "gone" else "gone")
                 result.gone += old.seen != "gone" and not kept
     _follow_the_users(result)
