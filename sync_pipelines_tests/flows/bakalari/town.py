@@ -141,7 +141,7 @@ class Town:
                 secret, value = "password", self.password_of(school, username)
                 if username in self.refresh_tokens:
                     secret, value = "refresh_token", self.refresh_tokens[username]
-                variable = f"SECRET_OF_{username.encode().hex()}"
+                variable = f"SECRET_{f'{school.id} {username}'.encode().hex()}"
                 self._monkeypatch.setenv(variable, value)
                 lines += ["[[school.account]]", f"username = {json.dumps(username)}"]
                 lines += [f'{secret} = "env:{variable}"']
