@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sync_pipelines.core import Coverage, ExternalKey, Fetch, Payload, Unreadable, fingerprint
 from sync_pipelines.flows.bakalari.mapping import Fields
-from sync_pipelines.flows.bakalari.observing import Refusal
+from sync_pipelines.flows.bakalari.observing import ROLES, Refusal
 from sync_pipelines.flows.bakalari.snapshot import KINDS, Kind, Snapshot
 from sync_pipelines.settings import School
 
@@ -53,8 +53,12 @@ class _KindSource:
             else:
                 # Each of several that look alike is one.
                 yield Unreadable(ExternalKey.unidentified(self.system, [number, data]), data, refusal.reason)
-        # A row without an id that is not there again is read by now, or gone.
-        return Coverage.snapshot(self.system, within=lambda key: key.key in self.known or key.is_stand_in)
+        return Coverage.snapshot(self.system, within=self._speaks_of)
+
+    def _speaks_of(self, key: ExternalKey) -> bool:
+        """Whether a key that is not among the records is gone. What no row can have was refused once."""
+        is_nobody = self.kind == "user" and key.key.partition(":")[0] not in ROLES
+        return key.key in self.known or key.is_stand_in or is_nobody
 
     def validate(self, key: ExternalKey, payload: Payload[Fields]) -> None:
         """The client refused malformed rows already."""

@@ -29,7 +29,14 @@ from sync_pipelines.clients.bakalari import (
     read_bulk,
 )
 from sync_pipelines.clients.http import Spent
-from sync_pipelines.errors import AccessRefused, NeedsLogin, NotFound, SourceError, SourceUnavailable
+from sync_pipelines.errors import (
+    AccessRefused,
+    NeedsLogin,
+    NotFound,
+    SourceError,
+    SourceUnavailable,
+    UnexpectedAnswer,
+)
 from sync_pipelines.flows.bakalari.snapshot import user_key
 from sync_pipelines.settings import School, SchoolAccount
 
@@ -187,10 +194,14 @@ def _nothing(school: School, accounts: Sequence[AccountReading], others: Iterabl
     """Why nothing at all came of a school."""
     errors = [error for reading in accounts for error in reading.errors]
     errors += [error for error in others if isinstance(error, SourceError)]
-    said = f"nothing of {school.url} could be read: {errors[0]}"
+    # Where trying again may help one of them, it may help.
+    first = next((error for error in errors if error.transient), errors[0])
+    said = f"nothing of {school.url} could be read: {first}"
     if len(accounts) > 1:
         said += f" (and {len(accounts) - 1} more accounts)"
-    return SourceUnavailable(said) if errors[0].transient else NeedsLogin(said)
+    if first.transient:
+        return SourceUnavailable(said)
+    return NeedsLogin(said) if isinstance(first, AccessRefused) else UnexpectedAnswer(said)
 
 
 def _attempted(read: Callable[[], T]) -> T | SourceError:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from sync_pipelines.errors import NeedsLogin, SourceUnavailable
 from sync_pipelines.sandbox.bakalari import Account, School
 from sync_pipelines_tests.flows.bakalari.known import published, seen_by, truth
 from sync_pipelines_tests.flows.bakalari.town import NOON, Town
@@ -211,6 +212,27 @@ def test_a_school_whose_every_account_is_refused_says_so_and_loses_nothing(town:
         assert "account #1 must log in anew" in str(done.error)
         assert (len(done.reports), len(done.report.errors)) == (1, 1)
     assert school.accounts[ADMIN].failed_logins == 1
+    assert town.held("s") == before
+
+
+def test_a_school_of_which_nothing_came_is_tried_again_where_that_may_help_one_account(
+    town: Town, school: School
+) -> None:
+    """Faults 37 and 53: one has a wrong password, and at the other the server fails."""
+    before, school.pages = town.held("s"), "none"
+    bad = students(school, 1)[0]
+    town.accounts["s"] = [bad.username, ADMIN]
+    town.passwords = {bad.username: "wrong"}
+    school.switch_on("server-error", path="/api/3/user")
+    error = town.run()["s"].error
+    assert isinstance(error, SourceUnavailable)
+    school.faults.clear()
+    school.switch_on("null", path="/api/3/user")
+    town.accounts["s"] = [ADMIN]
+    error = town.run()["s"].error
+    assert error is not None
+    assert not error.transient
+    assert not isinstance(error, NeedsLogin)
     assert town.held("s") == before
 
 

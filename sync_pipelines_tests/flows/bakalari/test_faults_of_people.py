@@ -75,6 +75,9 @@ def test_a_type_that_nobody_knows_makes_no_user_and_stops_nobody(
     assert [r.failed for r in done.reports if r.stream == "bakalari/users"] == [1]
     assert len(town.rejects()) == 1
     assert town.held("s") == truth(school)
+    school.faults.clear()
+    town.run_well()
+    assert town.rejects() == {}
 
 
 def test_a_student_without_a_class_is_set_aside_until_there_is_one(town: Town, family: School) -> None:
