@@ -1,11 +1,13 @@
-"""An answer's body, whole or not at all: bounded, and decoded to its end."""
+"""An answer's body, whole or not at all: bounded, and decoded to its end.
+
+httpx's own decoding takes a cut body for a whole one, and of a gzip in several parts only the first.
+"""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 
-import aiohttp
+import httpx
 
 __all__ = ["DAMAGE", "MAX_BODY_BYTES", "TooLarge", "decoded", "whole_body"]
 
@@ -17,11 +19,11 @@ class TooLarge(Exception):
     """A body larger than any list that could be meant."""
 
 
-async def whole_body(answer: aiohttp.ClientResponse) -> bytes:
+async def whole_body(answer: httpx.Response) -> bytes:
     """The bytes as they came. Raises TooLarge."""
     parts: list[bytes] = []
     size = 0
-    async for part in answer.content.iter_any():
+    async for part in answer.aiter_raw():
         size += len(part)
         if size > MAX_BODY_BYTES:
             raise TooLarge
@@ -29,7 +31,7 @@ async def whole_body(answer: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def decoded(body: bytes, headers: Mapping[str, str]) -> bytes:
+def decoded(body: bytes, headers: httpx.Headers) -> bytes:
     """What they say. Raises TooLarge, and one of DAMAGE where they are cut short or damaged."""
     encoding = headers.get("content-encoding", "").lower()
     if encoding not in ("gzip", "deflate"):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
@@ -15,6 +16,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import certifi
+import httpx
+from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
 from sync_pipelines.clients.bodies import DAMAGE, MAX_BODY_BYTES, TooLarge, decoded, whole_body
@@ -48,9 +51,9 @@ class Answer:
 class Connections:
     """Connections to one base URL, within one event loop."""
 
-    def __init__(self, base_url: str, session: aiohttp.ClientSession, heard: Heard) -> None:
+    def __init__(self, base_url: str, transport: AiohttpTransport, heard: Heard) -> None:
         self._base_url = base_url
-        self._session = session
+        self._transport = transport
         self._heard = heard
 
     @classmethod
@@ -59,46 +62,53 @@ class Connections:
         """Connections that live as long as this context. `heard` gets the headers of every answer."""
         proxy = _proxy(base_url)
         plain = base_url.lower().startswith("http:") and proxy is None  # and redirects are not followed
+        trusted = False if plain else _trusted()
         async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=False if plain else _trusted(), limit=0),
+            connector=aiohttp.TCPConnector(ssl=trusted, limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),  # one account's cookie would go out with another's request
             middlewares=[_Once(base_url)],
-            auto_decompress=False,
             proxy=proxy,
         ) as session:
-            yield cls(base_url, session, heard)
+            yield cls(base_url, AiohttpTransport(verify=trusted, client=session), heard)
 
     async def exchange(self, message: Message, seconds: float) -> Answer:
         """Send it and take the whole answer; `seconds` is the longest silence. Raises SourceError."""
         path, form = message.path, message.form
         try:
-            async with self._session.request(
+            address = self._address(message)
+            _address.set(address)
+            request = httpx.Request(
                 "GET" if form is None else "POST",
-                self._address(message),
+                str(address),
                 # Given with each request: what the session holds, aiohttp shows the proxy too.
-                headers=message.headers if form is None else {**message.headers, **_FORM},
-                data=None if form is None else urlencode(form, errors="surrogatepass").encode(),
-                timeout=aiohttp.ClientTimeout(connect=min(seconds, 10.0), sock_read=seconds),
-                allow_redirects=False,
-            ) as answer:
+                headers=httpx.Headers(
+                    dict(message.headers if form is None else {**message.headers, **_FORM}), "utf-8"
+                ),
+                content=None if form is None else urlencode(form, errors="surrogatepass"),
+                extensions={"timeout": {"pool": min(seconds, 10.0), "read": seconds}},  # pool: until connected
+            )
+            # Without httpx.AsyncClient: its redirects, cookies, passwords and proxies are none that we want.
+            async with aclosing(await self._transport.handle_async_request(request)) as answer:
                 self._heard(answer.headers)
                 body = await whole_body(answer)
-            return Answer(answer.status, answer.headers, decoded(body, answer.headers), path)
+            return Answer(answer.status_code, answer.headers, decoded(body, answer.headers), path)
         except TooLarge:
             raise UnexpectedAnswer(
                 f"{path} answered more than {MAX_BODY_BYTES // 2**20} MiB: no list is so long"
             ) from None
-        except (aiohttp.ClientError, *DAMAGE, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, *DAMAGE, OSError, ValueError) as error:
             raise _as_source_error(error, _where(self._base_url), path) from error
 
     def _address(self, message: Message) -> URL:
-        # Without encoded=True the path would be put into another form: %2E%2E/ taken for the way up, say.
         address = f"{URL(self._base_url)}".rstrip("/") + f"/{message.path.lstrip('/')}"
         query = urlencode(message.params, quote_via=quote)
         return URL(f"{address}?{query}" if query else address, encoded=True)
 
 
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# What the request under way asks for, to the letter. httpx and aiohttp would each put it into a form of their own:
+# %2E%2E/ taken for the way up, say.
+_address: ContextVar[URL] = ContextVar("address")
+_FORM: Mapping[str, str] = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class _Once:
@@ -110,10 +120,13 @@ class _Once:
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        request.url = _address.get()
         try:
-            return await handler(request)
+            answer = await handler(request)
         except aiohttp.ClientConnectionError as error:
             raise _as_source_error(error, self._where, request.url.raw_path) from error
+        answer.reason = None  # words that nobody needs; the transport fails on those that are not UTF-8
+        return answer
 
 
 def _where(base_url: str) -> str:
@@ -127,7 +140,9 @@ def _trusted() -> ssl.SSLContext:
     return trusted
 
 
-def _as_source_error(error: Exception, where: str, path: str) -> SourceError:
+def _as_source_error(error: BaseException, where: str, path: str) -> SourceError:
+    if isinstance(error, httpx.HTTPError) and error.__cause__:
+        error = error.__cause__  # aiohttp's. The transport's names mislead: a reset is its ConnectTimeout
     if isinstance(error, TimeoutError):
         return SourceUnavailable(f"no answer from {where} in time ({type(error).__name__})")
     if isinstance(error, aiohttp.ClientHttpProxyError):
