@@ -83,7 +83,7 @@ class Read:
 
     sightings: Sequence[Sighting]
     whole: Whole
-    held: frozenset[Thing]
+    held: frozenset[tuple[Kind, str | None]]
     settled: frozenset[Kind]
 
     def onto(self, before: Snapshot, **other: Any) -> Merged:
@@ -94,9 +94,14 @@ class Read:
     def seen(self) -> set[Thing]:
         return {(s.kind, s.key) for s in self.sightings}
 
+    def holds(self, thing: Thing) -> bool:
+        """Whether it is held, or some of its kind of which nobody can say which one it is."""
+        return thing in self.held or (thing[0], None) in self.held
+
 
 things = st.sampled_from(
     [
+        *((kind, None) for kind in KINDS),
         *(("class", key) for key in CLASSES),
         *(("subject", key) for key in SUBJECTS),
         *(("user", key) for key in (*STUDENTS, *TEACHERS)),

@@ -225,6 +225,10 @@ def test_the_week_says_what_a_student_learns_where_the_list_does_not() -> None:
     assert (seen(result, "enrollment"), result.whole.own) == ({enrollment_key("student:GTU4V", " 6")}, frozenset())
 
 
+def test_the_week_adds_nothing_to_what_a_students_list_says() -> None:
+    assert seen(conclude(pupil(CZECH)), "enrollment") == {enrollment_key("student:GTU4V", "6")}
+
+
 # --- exports ----------------------------------------------------------------------------------------------------
 
 EXPORT = BulkSnapshot(True, (BulkClass("XL", "1.A", None, 1),), (MATHS,), None, ())

@@ -51,7 +51,7 @@ def test_what_is_gone_stood_in_a_list_that_was_read_to_its_end_and_nobody_saw_it
     whole = read.whole.silent(before)
     for thing, fact in newly_gone(before, after):
         assert thing not in read.seen
-        proven = any(whole.covers(by, thing[0], fact) for by in fact.by) and thing not in read.held
+        proven = any(whole.covers(by, thing[0], fact) for by in fact.by) and not read.holds(thing)
         assert proven or of_a_gone_user(thing, fact, after)
 
 
@@ -60,7 +60,7 @@ def test_what_a_whole_list_held_and_nobody_sees_is_gone_and_its_fields_stay(befo
     after = read.onto(before).snapshot
     whole = read.whole.silent(before)
     for thing, fact in facts(before).items():
-        if fact.seen == "gone" or thing in read.seen | read.held:
+        if fact.seen == "gone" or thing in read.seen or read.holds(thing):
             continue
         if any(whole.covers(by, thing[0], fact) for by in fact.by):
             assert facts(after)[thing].seen == "gone"
@@ -76,8 +76,8 @@ def test_what_is_seen_is_there_and_known_as_seen(before: Snapshot, read: Read) -
 @given(befores, readings)
 def test_what_is_held_is_not_gone_unless_it_is_what_a_gone_user_learnt(before: Snapshot, read: Read) -> None:
     after = read.onto(before).snapshot
-    for thing in read.held & there(before) - there(after):
-        assert of_a_gone_user(thing, facts(before)[thing], after)
+    for thing, fact in newly_gone(before, after):
+        assert not read.holds(thing) or of_a_gone_user(thing, fact, after)
 
 
 @given(befores, readings)
