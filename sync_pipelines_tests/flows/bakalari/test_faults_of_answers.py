@@ -3,12 +3,13 @@ contracts/faults.md."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from sync_pipelines.clients.http import Sender
 from sync_pipelines.errors import SourceUnavailable
 from sync_pipelines.sandbox.bakalari import FAULTS, School
 from sync_pipelines_tests.flows.bakalari.known import seen_by, truth
@@ -59,6 +60,34 @@ def test_what_fails_now_and_then_is_asked_again(town: Town, school: School, faul
     reports = town.run_well()
     assert (reports["bakalari/roster"].complete, reports["bakalari/roster"].retries) == (True, 3)
     assert town.held("s") == truth(school)
+
+
+@pytest.mark.parametrize("fault", ["hang", "slow"])
+def test_an_answer_that_does_not_come_in_time_is_asked_for_again_and_then_given_up(
+    town: Town, school: School, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Fault 38."""
+    before, defaults = town.held("s"), cast("dict[str, Any]", Sender.__init__.__kwdefaults__)
+    monkeypatch.setitem(defaults, "timeout", 0.3)
+    leave(school)
+    school.switch_on(fault, path="/api/3/marking/atoms", seconds=60)
+    assert town.run()["s"].error is None
+    assert "in time" in town.coverage("s")["account #1"][1]
+    assert town.held("s") == before
+    monkeypatch.setitem(defaults, "timeout", 2)
+    school.faults.clear()
+    school.switch_on(fault, path="/api/3/marking/atoms", times=1, seconds=60)
+    town.run_well()
+    assert town.held("s") == truth(school)
+
+
+def test_a_body_without_end_is_not_read_to_it(town: Town, school: School) -> None:
+    """Fault 46."""
+    before = town.held("s")
+    school.switch_on("huge", path="/api/3/user")
+    assert town.run()["s"].error is None
+    assert town.coverage("s")["account #1"][0] == "error"
+    assert town.held("s") == before
 
 
 def test_one_sheet_that_cannot_be_had_keeps_its_subject_alone_in_doubt(town: Town, school: School) -> None:

@@ -200,7 +200,7 @@ def test_a_wrong_password_is_sent_once_and_then_not_again_until_it_is_another(to
 
 
 def test_a_school_whose_every_account_is_refused_says_so_and_loses_nothing(town: Town, school: School) -> None:
-    """Faults 53 and 66: it needs a person."""
+    """Fault 53: it needs a person."""
     school.pages = "none"
     before = town.held("s")
     town.query("TRUNCATE sync.upstream_tokens")
