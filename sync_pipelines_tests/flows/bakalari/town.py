@@ -84,9 +84,11 @@ class Town:
             return message
 
         async def sent(message: Any) -> None:
-            if self._withheld and scope["path"].endswith(self._withheld[0]) and self._withheld[1] in body:
-                self._withheld[2].set()
+            path, form, withheld = self._withheld or ("", b"", None)
+            begins = message["type"] == "http.response.start"
+            if withheld and begins and scope["path"].endswith(path) and form in body:
                 self._withheld = None
+                withheld.set()
                 while (await receive())["type"] != "http.disconnect":
                     pass
             await send(message)
