@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, settings
 from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.embedded import embedded_postgres
 from sync_pipelines.postgres.engine import Database, Session
+from sync_pipelines.sandbox.bakalari import School
 from sync_pipelines.sandbox.server import serving
+from sync_pipelines.sandbox.town import PASSWORD, schools_file, town_app
 from sync_pipelines.sandbox.webtolearn import Platform, webtolearn_app
 from sync_pipelines.settings import Settings
 
@@ -132,6 +134,23 @@ def serve() -> Generator[Callable[..., str], None, None]:
             return stack.enter_context(serving(served))
 
         yield start
+
+
+@pytest.fixture
+def set_up_schools(serve: Callable[..., str], database_url: str, tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Serves schools; gives the environment that names them, each with its superuser, and the test's database."""
+
+    def set_up(*schools: School, accounts: Any = "superuser", at_most: int | None = None) -> dict[str, str]:
+        address = serve(town_app(Platform.invented(courses=0, lessons=0, users=0), schools))
+        path = tmp_path / "schools.toml"
+        path.write_text(schools_file(schools, address, accounts, at_most, "SANDBOX_PASSWORD"), "utf-8")
+        return {
+            "SYNC_DATABASE_URL": database_url,
+            "BAKALARI_SCHOOLS_FILE": str(path),
+            "SANDBOX_PASSWORD": PASSWORD,
+        }
+
+    return set_up
 
 
 @pytest.fixture

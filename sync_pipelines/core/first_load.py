@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sync_pipelines.core.plan import version_prefix
-from sync_pipelines.core.ports import BulkMapper, BulkTarget, LoadingStore, LoadingTarget
+from sync_pipelines.core.ports import Annotating, BulkMapper, BulkTarget, LoadingStore, LoadingTarget
 from sync_pipelines.core.records import Projections, Records
 from sync_pipelines.core.transactions import in_transaction
 from sync_pipelines.errors import MappingError, TargetError
@@ -45,6 +45,7 @@ class FirstLoad:
         return (
             not job.plan
             and isinstance(job.mapper, BulkMapper)
+            and not isinstance(job.mapper, Annotating)
             and isinstance(self._target, LoadingTarget)
             and isinstance(job.store, LoadingStore)
         )

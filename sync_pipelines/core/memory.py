@@ -164,7 +164,11 @@ class MemoryStateStore:
         self.bind_many([Binding(key, internal_id, version)])
 
     def bind_many(self, bindings: Sequence[Binding], *, new: bool = False) -> None:
-        self.bindings.update({binding.key: binding for binding in bindings})
+        for binding in bindings:
+            old = self.bindings.get(binding.key)
+            if binding.metadata is None and old is not None:
+                binding = binding._replace(metadata=old.metadata)
+            self.bindings[binding.key] = binding
 
     def load_bindings(
         self, system: str, keys: Sequence[str], internal_ids: Sequence[str], versions: Sequence[str | None]

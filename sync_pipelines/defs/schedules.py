@@ -35,7 +35,10 @@ def _every_15_minutes(upstream: Upstream) -> dg.ScheduleDefinition:
         if not sites:
             return dg.RunRequest()
         keys = keep_in_step(context.instance, sites[0].partitions, Runner(settings))
-        return [dg.RunRequest(partition_key=key, tags={QUEUE_TAG: f"{upstream.name}/{key}"}) for key in keys]
+        return [
+            dg.RunRequest(run_key=key, partition_key=key, tags={QUEUE_TAG: f"{upstream.name}/{key}"})
+            for key in keys
+        ]
 
     return schedule
 

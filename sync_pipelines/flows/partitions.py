@@ -129,18 +129,25 @@ class PartitionRunner:
                 origin = origin_of(flow.upstream, self.settings)
                 for part in flow.parts:
                     (store.check_origin if plan else store.claim)(part.stream, origin)
-            with self._reading(flow, list(there), streams, plan=plan) as reader:
+            approved = allow_mass_vanish
+            with self._reading(flow, list(there), streams, keep=not plan, approved=approved) as reader:
                 yield from syncing.all_of(reader)
 
     def _reading(
-        self, flow: PartitionedFlow, keys: Sequence[str], streams: Collection[str] | None, *, plan: bool
+        self,
+        flow: PartitionedFlow,
+        keys: Sequence[str],
+        streams: Collection[str] | None,
+        *,
+        keep: bool,
+        approved: bool,
     ) -> AbstractContextManager[Iterator[tuple[str, PartitionRead]]]:
-        open_reader = flow.open_reader
-        if flow.stage is not None and streams is not None and flow.stream not in streams:
-            open_reader = flow.stage.open_landed
-        elif flow.stage is not None and plan:
-            open_reader = flow.stage.open_preview
-        return open_reader(self.settings, keys, partial(self._progress.reading, flow.stream))
+        asked = self.settings, keys, partial(self._progress.reading, flow.stream)
+        if flow.stage is None:
+            return flow.open_reader(*asked)
+        if streams is not None and flow.stream not in streams:
+            return flow.stage.open_landed(*asked)
+        return flow.open_reader(*asked, keep=keep, approved=approved)
 
 
 def _known(

@@ -175,12 +175,11 @@ Reader: TypeAlias = Callable[
 class Stage:
     """Where a flow's partitions land, as they were read, before their parts are synced.
 
-    `table` holds them. `open_preview` reads them and lands nothing; `open_landed` asks nobody, and gives what lies
-    there. A partition whose read is incomplete lands too: its sources say what that leaves open.
+    `table` holds them. `open_landed` asks nobody, and gives what lies there. A partition whose read is incomplete
+    lands too: its sources say what that leaves open.
     """
 
     table: sa.Table
-    open_preview: Reader
     open_landed: Reader
 
 
@@ -189,7 +188,9 @@ class PartitionedFlow:
     """A stream that is read a partition at a time: any of them, in any order, at any time.
 
     `open_reader` may read ahead. A partition's error leaves the others alone. `stream` is its name, and its first
-    part's. With a `stage` it is the name of the reading alone, and each part is a stream that is shown by itself.
+    part's. With a `stage` it is the name of the reading alone, and each part is a stream that is shown by itself;
+    `open_reader` is then also told whether to `keep` what it reads, and whether a person `approved`, for this run,
+    what is else too odd to be believed.
     """
 
     stream: str
@@ -197,7 +198,7 @@ class PartitionedFlow:
     description: str
     partitions: Partitions | Sites
     parts: tuple[Part, ...]
-    open_reader: Reader
+    open_reader: Callable[..., AbstractContextManager[Iterator[tuple[str, PartitionRead]]]]
     after: tuple[str, ...] = ()
     stage: Stage | None = None
 

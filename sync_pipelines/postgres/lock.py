@@ -20,19 +20,19 @@ _log = logging.getLogger(__name__)
 
 def stream_lock(session: Session, stream: str, timeout: timedelta) -> AbstractContextManager[None]:
     """Hold the stream's lock: one run at a time. Raises StreamBusy, naming the holder, after `timeout`."""
-    return named_lock(session, stream, stream, timeout)
+    return named_lock(session, stream, f"{stream} is still being synced", timeout)
 
 
 @contextmanager
-def named_lock(session: Session, name: str, what: str, timeout: timedelta) -> Generator[None, None, None]:
+def named_lock(session: Session, name: str, busy: str, timeout: timedelta) -> Generator[None, None, None]:
     """Hold the lock of that name. It belongs to the connection: a killed run lets go of it at once.
 
-    Raises StreamBusy, saying `what` is locked and by whom, where another has it for longer than `timeout`.
+    Raises StreamBusy, which says `busy` and by whom, where another has it for longer than `timeout`.
     """
     parameters = {"name": f"sync-pipelines {session.schemas.get('sync')} {name}"}
     if not session.try_lock(parameters["name"]):
-        _log.info("%s: waiting for another run", what)
-        _wait(session, what, parameters, timeout)
+        _log.info("%s: waiting", busy)
+        _wait(session, busy, parameters, timeout)
     try:
         yield
     finally:
@@ -41,7 +41,7 @@ def named_lock(session: Session, name: str, what: str, timeout: timedelta) -> Ge
             connection.execute(sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), parameters)
 
 
-def _wait(session: Session, what: str, name: dict[str, str], timeout: timedelta) -> None:
+def _wait(session: Session, busy: str, name: dict[str, str], timeout: timedelta) -> None:
     milliseconds = int(timeout.total_seconds() * 1000)
     connection = session.connection
     try:
@@ -52,7 +52,7 @@ def _wait(session: Session, what: str, name: dict[str, str], timeout: timedelta)
         if getattr(error.orig, "sqlstate", None) != "55P03":
             raise DatabaseUnavailable("the database stopped answering while waiting for a lock") from error
         raise StreamBusy(
-            f"{what} is still being synced by {_holder(session, name)} "
+            f"{busy} by {_holder(session, name)} "
             f"after {milliseconds / 1000:g} s of waiting: let that run end, or end it"
         ) from error
 

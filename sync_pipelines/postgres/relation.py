@@ -43,8 +43,12 @@ class Relation:
         return quoted(self.spec.column(field))
 
     def type(self, field: str) -> str:
-        """The type of a projection's field, as SQL writes it."""
-        return self.definition(field).type.compile(dialect=postgresql.dialect())
+        """The type of a projection's field, as a cast takes it: a collation is the column's alone."""
+        type_ = self.definition(field).type
+        if isinstance(type_, sa.String) and type_.collation:
+            type_ = type_.copy()
+            type_.collation = None
+        return type_.compile(dialect=postgresql.dialect())
 
     def as_id(self, expression: str, array: str = "") -> str:
         """An expression for uuids as the type of the table's id."""

@@ -73,6 +73,11 @@ class UpstreamTokens:
         """The account's row, for one at a time across threads and processes. Raises StreamBusy after minutes."""
         with (
             self._database.session() as session,
-            named_lock(session, f"tokens {self._system} {account}", "the tokens of an account", _LONGEST_WAIT),
+            named_lock(
+                session,
+                f"tokens {self._system} {account}",
+                "the tokens of an account are still being renewed",
+                _LONGEST_WAIT,
+            ),
         ):
             yield AccountTokens(session, self._system, account)

@@ -203,10 +203,11 @@ def _rows_if_any(body: Row, name: str, what: str, read: Callable[[Row], R | None
     return None if body.get(name) is None else read_rows(rows_of(body, name), what, read)
 
 
-def _student(row: Row) -> SheetStudent | None:
+def _student(row: Row) -> SheetStudent:
     student_id = exact_id(row, "Id")
     if student_id is None:
-        return None
+        # Not a blank row of the summer: somebody is taught here, and nobody can say who.
+        raise SourceError("the student has no Id")
     parts = (text(row, name) for name in ("LastName", "FirstName", "MiddleName"))
     name = text(row, "DisplayName") or " ".join(filter(None, parts)) or None
     return SheetStudent(student_id, name, exact_id(row, "ClassId"), boolean(row, "ReleasedOfSubject"))

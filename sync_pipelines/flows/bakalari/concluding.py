@@ -17,7 +17,15 @@ from sync_pipelines.flows.bakalari.snapshot import Kind, Value, user_key
 __all__ = ["Conclusion", "concluded"]
 
 #: What a row that the client could not read would have been.
-_KINDS: dict[str, Kind] = {"class": "class", "subject": "subject", "teacher": "user", "student": "user"}
+_KINDS: dict[str, Kind] = {
+    "class": "class",
+    "subject": "subject",
+    "teacher": "user",
+    "student": "user",
+    "user": "user",
+    "enrollment": "enrollment",
+}
+_SUMMER = (7, 8)
 
 
 @dataclass
@@ -38,7 +46,7 @@ class Conclusion:
         """Note what one source showed."""
         for thing in things:
             if isinstance(thing, Refusal):
-                self.refusals.append(thing)
+                self.refusals.append(thing if _can_be_stored(thing.key) else thing._replace(key=None))
             elif not _can_be_stored(thing.key):
                 self.refusals.append(Refusal(thing.kind, None, "an id with a NUL or half a character in it"))
             else:
@@ -51,9 +59,7 @@ class Conclusion:
         for row in rows:
             self.warnings["rows that could not be read"] += 1
             if row.what in _KINDS:
-                kind = _KINDS[row.what]
-                key = user_key(row.what, row.id) if kind == "user" and row.id else row.id
-                self.refusals.append(Refusal(kind, key, row.reason))
+                self.take([Refusal(_KINDS[row.what], _key_of(row), row.reason)])
 
     def settle(self) -> None:
         """Forget refusals of what another row shows well, and warnings that did not occur."""
@@ -62,7 +68,14 @@ class Conclusion:
         self.warnings = +self.warnings
 
 
-def _can_be_stored(value: Value) -> bool:
+def _key_of(row: Refused) -> str | None:
+    """What the row would have been known by; of an export's people and enrollments the id alone does not tell."""
+    if row.id is None or row.what in ("user", "enrollment"):
+        return None
+    return user_key(row.what, row.id) if _KINDS[row.what] == "user" else row.id
+
+
+def _can_be_stored(value: Value | None) -> bool:
     return not isinstance(value, str) or not ("\0" in value or any("\ud800" <= c <= "\udfff" for c in value))
 
 
@@ -119,7 +132,9 @@ def _lessons_go_on(account: AccountReading, today: date) -> bool:
     user, timetable = account.user, account.timetable
     if user is None or timetable is None or not (timetable.has_lessons and timetable.work_days):
         return False
-    return user.semester is None or user.semester[0] <= today <= user.semester[1]
+    if user.semester is None:
+        return today.month not in _SUMMER  # a server that tells none, or the holidays in which others tell none
+    return user.semester[0] <= today <= user.semester[1]
 
 
 def _twins(accounts: Sequence[AccountReading]) -> dict[str, list[str]]:
@@ -173,7 +188,8 @@ def _whole(reading: SchoolReading, everything: Collection[int], own: set[str]) -
         bulk=frozenset(exported),
         public_classes=bool(reading.public and reading.public.classes),
         public_teachers=bool(reading.public and reading.public.teachers),
-        rosters=bool(everything),
+        # Where no sheet shows anybody that is the summer, or a fault.
+        rosters=any(sheet.sheet is not None and sheet.sheet.students for sheet in mine),
         unread=frozenset(s.atom.subject.id for s in mine if not _gave_students(s)),
         empty=frozenset(s.atom.subject.id for s in mine if s.sheet is not None and s.sheet.students == ()),
         sheets_name_teachers=all(s.sheet is not None and s.sheet.teachers is not None for s in mine),

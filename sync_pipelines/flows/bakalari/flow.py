@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sync_pipelines.flows.bakalari import mapping
-from sync_pipelines.flows.bakalari.roster import ROSTER, STREAMS, open_landed, open_preview, open_reader
+from sync_pipelines.flows.bakalari.outcome import ROSTER, STREAMS
+from sync_pipelines.flows.bakalari.roster import open_landed, open_reader
 from sync_pipelines.flows.bakalari.schools import BAKALARI, SCHOOLS
 from sync_pipelines.flows.spec import Part, PartitionedFlow, Stage
 from sync_pipelines.postgres.spec import TableSpec
@@ -105,5 +106,5 @@ ROSTERS = PartitionedFlow(
         ),
     ),
     open_reader=open_reader,
-    stage=Stage(tables.rosters, open_preview, open_landed),
+    stage=Stage(tables.rosters, open_landed),
 )

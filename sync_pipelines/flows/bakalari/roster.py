@@ -1,4 +1,4 @@
-"""A school is read once, what that changes is worked out and landed, and the tables are synced from there.
+"""A school is read once, what that changes is worked out and lands, and the tables are synced from there.
 
 While a school is read nobody else reads it: an older look that landed later would take new things for gone.
 """
@@ -6,69 +6,73 @@ While a school is read nobody else reads it: an older look that landed later wou
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
-from functools import partial
 from threading import Event
 from zoneinfo import ZoneInfo
 
 from cryptography.fernet import MultiFernet
 
-from sync_pipelines.core import SyncReport, fingerprint
-from sync_pipelines.core.report import Fact
+from sync_pipelines.core import SyncReport
 from sync_pipelines.errors import DatabaseError, SettingsError, SourceError, StateError, SyncError
-from sync_pipelines.flows.bakalari.concluding import Conclusion, concluded
 from sync_pipelines.flows.bakalari.landed import sources_of
-from sync_pipelines.flows.bakalari.merging import Merged, merged
 from sync_pipelines.flows.bakalari.observing import Refusal
-from sync_pipelines.flows.bakalari.reading import SchoolReading, read_school
+from sync_pipelines.flows.bakalari.outcome import ROSTER, worked_out
+from sync_pipelines.flows.bakalari.reading import read_school
 from sync_pipelines.flows.bakalari.schools import BAKALARI, schools_by_id
-from sync_pipelines.flows.bakalari.snapshot import Kind, Snapshot
+from sync_pipelines.flows.bakalari.snapshot import Snapshot
 from sync_pipelines.flows.bakalari.vault import DatabaseVault, the_key
 from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.origins import host_of
 from sync_pipelines.flows.spec import Landed, OnRead, PartitionRead
 from sync_pipelines.postgres import rosters
-from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.state import PostgresStateStore
 from sync_pipelines.settings import School, Settings
 
-__all__ = ["ROSTER", "STREAMS", "open_landed", "open_preview", "open_reader"]
+__all__ = ["open_landed", "open_reader"]
 
-ROSTER = "bakalari/roster"
-#: The stream of each kind of thing.
-STREAMS: dict[Kind, str] = {
-    "class": "bakalari/classes",
-    "subject": "bakalari/subjects",
-    "user": "bakalari/users",
-    "enrollment": "bakalari/enrollments",
-}
-_NAMED = 5
 #: So many schools are read at a time: each waits for its own server.
 _SCHOOLS_AT_ONCE = 6
 
 Reading = Iterator[tuple[str, PartitionRead]]
 
 
+@dataclass(frozen=True)
+class _How:
+    """How a run reads its schools: with which key of their tokens, on what day, and what becomes of it."""
+
+    secret: MultiFernet
+    today: date
+    keep: bool
+    approved: bool
+    stop: Event
+
+
 @contextmanager
 def open_reader(
-    settings: Settings, keys: Sequence[str], on_read: OnRead, *, keep: bool = True, today: date | None = None
+    settings: Settings,
+    keys: Sequence[str],
+    on_read: OnRead,
+    *,
+    keep: bool = True,
+    approved: bool = False,
+    today: date | None = None,
 ) -> Generator[Reading, None, None]:
     """Reads schools side by side, and gives them in order. With `keep` what was read has landed.
 
-    `today` is the schools' date: it says whether lessons go on.
+    `approved` believes sheets that show nobody any more. `today` is the schools' date.
     """
     stop = Event()
     pool = ThreadPoolExecutor(_SCHOOLS_AT_ONCE, thread_name_prefix="schools")
 
     def read() -> Reading:
-        secret = the_key(settings)
         day = today or datetime.now(ZoneInfo(BAKALARI.time_zone)).date()
-        named = schools_by_id(settings)
-        futures = [pool.submit(_read, settings, named[key], secret, stop, day, keep=keep) for key in keys]
+        how = _How(the_key(settings), day, keep, approved, stop)
+        schools = schools_by_id(settings)
+        futures = [pool.submit(_read, settings, schools[key], how) for key in keys]
         for number, (key, future) in enumerate(zip(keys, futures, strict=True), 1):
             try:
                 came: PartitionRead = future.result()
@@ -84,9 +88,6 @@ def open_reader(
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-open_preview = partial(open_reader, keep=False)
 
 
 @contextmanager
@@ -110,106 +111,30 @@ def open_landed(settings: Settings, keys: Sequence[str], on_read: OnRead) -> Gen
         yield read()
 
 
-def _read(
-    settings: Settings, school: School, secret: MultiFernet, stop: Event, today: date, *, keep: bool
-) -> Landed:
+def _read(settings: Settings, school: School, how: _How) -> Landed:
     began = time.monotonic()
-    database = open_database(settings, f"{ROSTER}/{school.id}")
+    stream = f"{ROSTER}/{school.id}"
+    database = open_database(settings, stream)
     with database.session() as session:
-        store, stream = PostgresStateStore(session), f"{ROSTER}/{school.id}"
-        (store.claim if keep else store.check_origin)(stream, host_of(school.url))
+        store = PostgresStateStore(session)
+        (store.claim if how.keep else store.check_origin)(stream, host_of(school.url))
         with store.exclusive(stream):
-            if keep:
+            if how.keep:
                 store.run_started(stream)
             try:
-                reading = read_school(school, DatabaseVault(database, school.id, secret), stop)
+                reading = read_school(school, DatabaseVault(database, school.id, how.secret), how.stop)
             except SourceError as error:
                 error.report = SyncReport(ROSTER, school.id, errors=(str(error),), duration_ms=_since(began))
-                if keep:
+                if how.keep:
                     store.run_ended(stream, error.report)
                 raise
-            result = _worked_out(session, school, reading, today)
-            if keep:
-                result.land(session)
-            report = result.report(_since(began))
-            if keep:
+            outcome = worked_out(session, reading, how.today, approved=how.approved)
+            report = outcome.report(_since(began))
+            if how.keep:
+                outcome.land(session)
                 store.run_ended(stream, report)
-    return Landed(report, sources_of(school, result.name, result.merged.snapshot, result.conclusion.refusals))
+    return Landed(report, outcome.sources())
 
 
 def _since(began: float) -> int:
     return round((time.monotonic() - began) * 1000)
-
-
-def _worked_out(session: Session, school: School, reading: SchoolReading, today: date) -> _Result:
-    lies_there = rosters.landed(session, school.id)
-    before = Snapshot() if lies_there is None else Snapshot.from_plain(lies_there.snapshot)
-    conclusion = concluded(reading, today)
-    synced = rosters.synced_since(session, school.id, [f"{stream}/{school.id}" for stream in STREAMS.values()])
-    settled: list[Kind] = [kind for kind, stream in STREAMS.items() if f"{stream}/{school.id}" in synced]
-    change = merged(before, conclusion.sightings, conclusion.whole, held=conclusion.held, settled=settled)
-    names = [account.user.school_name for account in reading.accounts if account.user and account.user.school_name]
-    known = None if lies_there is None else lies_there.coverage["school"]
-    return _Result(school, reading, conclusion, change, names[0] if names else known)
-
-
-@dataclass(frozen=True)
-class _Result:
-    """A reading, and what it changes."""
-
-    school: School
-    reading: SchoolReading
-    conclusion: Conclusion
-    merged: Merged
-    name: str | None
-
-    def land(self, session: Session) -> None:
-        whole = asdict(self.conclusion.whole)
-        coverage = {
-            "school": self.name,
-            "asked": [asdict(asked) for asked in self.reading.asked],
-            "whole": {name: sorted(v) if isinstance(v, frozenset) else v for name, v in whole.items()},
-            "warnings": self._warnings(),
-            "refused": [list(refusal) for refusal in self.conclusion.refusals],
-        }
-        snapshot = self.merged.snapshot.to_json()
-        rosters.land(session, self.school.id, snapshot, fingerprint(snapshot), coverage)
-
-    def report(self, duration_ms: int) -> SyncReport:
-        """Counted are things: classes, subjects, people and enrollments, as the snapshot gained or lost them."""
-        change, reading = self.merged, self.reading
-        refused = len(self.conclusion.refusals)
-        missing = [asked for asked in reading.asked if not asked.complete]
-        errors = [f"{asked.source}: {asked.outcome}: {asked.said}" for asked in missing[:_NAMED]]
-        if missing:
-            named = ", ".join(asked.source for asked in missing[:_NAMED])
-            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-            of = f"{len(missing)} of {len(reading.asked)}"
-            errors.append(f"incomplete: {of} sources did not give all they have: {named}{more}")
-        return SyncReport(
-            ROSTER,
-            self.school.id,
-            fetched=change.created + change.updated + change.unchanged + refused,
-            created=change.created,
-            updated=change.updated,
-            skipped=change.unchanged,
-            deleted=change.gone,
-            restored=change.restored,
-            failed=refused,
-            complete=not missing,
-            requests=reading.spent.requests,
-            retries=reading.spent.retries,
-            duration_ms=duration_ms,
-            errors=tuple(errors),
-            facts=self._facts(),
-        )
-
-    def _facts(self) -> dict[str, Fact]:
-        there = self.merged.snapshot.there
-        counts = {stream.partition("/")[2]: sum(1 for _ in there(kind)) for kind, stream in STREAMS.items()}
-        rows = [asdict(asked) for asked in self.reading.asked]
-        return {**counts, **self._warnings(), "coverage": rows}
-
-    def _warnings(self) -> Mapping[str, int]:
-        conflicts = {f"conflicts of {what}": count for what, count in self.merged.conflicts.items()}
-        return {**self.conclusion.warnings, **conflicts}

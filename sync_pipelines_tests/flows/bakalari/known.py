@@ -51,7 +51,7 @@ def seen_by(school: School, account: Account) -> set[Fact]:
     if account.kind in ("student", "parent"):
         pupil = school.pupil(account.person)
         atoms = school.atoms_of_pupil(pupil.code)
-        facts: set[Fact] = {("class", str(pupil.class_id)), *_week(school, atoms)}
+        facts: set[Fact] = {("class", str(pupil.class_id))}
         for atom in atoms:
             facts |= {("subject", atom.subject_id), ("user", "teacher", atom.teacher_id)}
         if account.kind == "parent":
@@ -87,8 +87,10 @@ def lists_of(school: School, accounts: Iterable[Account], vouched: Iterable[str]
     teachers = [a for a in accounts if a.kind in ("teacher", "superuser") and _atoms(school, a)]
     if not every and school.pages != "none" and {t.id for t in school.teachers} <= {a.person for a in teachers}:
         every = teachers
-    if every:
-        lists["rosters"] = set().union(*(_sheet(school, atom) for a in every for atom in _atoms(school, a)))
+    rosters = set[Fact]().union(*(_sheet(school, atom) for a in every for atom in _atoms(school, a)))
+    # Sheets that all show nobody are a summer's.
+    if any(fact[:2] == ("user", "student") for fact in rosters):
+        lists["rosters"] = rosters
     return lists
 
 
@@ -100,21 +102,12 @@ class Known:
     gone: set[Fact] = field(default_factory=set[Fact])
     listed: dict[str, set[Fact]] = field(default_factory=dict[str, set[Fact]])
 
-    def read(self, seen: set[Fact], lists: dict[str, set[Fact]], empty_subjects: set[str]) -> None:
-        """A reading that saw these things, and these lists to their end.
-
-        In the subjects given some sheet shows nobody: that may be a fault where it was not so before.
-        """
-        silent = empty_subjects & {fact[2] for fact in self._rostered() if fact[0] == "enrollment"}
+    def read(self, seen: set[Fact], lists: dict[str, set[Fact]]) -> None:
+        """A reading that saw these things, and these lists to their end; a list that became empty was approved."""
         vanished: set[Fact] = set()
         for name, facts in lists.items():
-            before = self.listed.get(name, set())
-            lost = before - facts
-            if name == "rosters":
-                lost = {fact for fact in lost if not self._is_in_doubt(fact, silent)}
-            vanished |= lost
-            # What is in doubt is still remembered as listed.
-            self.listed[name] = facts | (before - facts - lost)
+            vanished |= self.listed.get(name, set()) - facts
+            self.listed[name] = facts
         self.there |= seen
         self.gone -= seen
         self.gone |= (vanished & self.there) - seen
@@ -123,11 +116,3 @@ class Known:
         after = {f for f in self.there if f[0] == "enrollment" and f[1] in left and f not in seen}
         self.gone |= after
         self.there -= after
-
-    def _rostered(self) -> set[Fact]:
-        return self.listed.get("rosters", set()) & self.there
-
-    def _is_in_doubt(self, fact: Fact, silent: set[str]) -> bool:
-        if fact[0] == "enrollment":
-            return fact[2] in silent
-        return bool(silent) and (fact[0] == "class" or fact[:2] == ("user", "student"))

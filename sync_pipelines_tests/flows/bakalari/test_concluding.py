@@ -143,11 +143,21 @@ def test_teachers_see_the_whole_school_if_they_are_all_whom_it_publishes(
     published: set[str], asked: set[str]
 ) -> None:
     accounts = [teacher(code, atom(MATHS)) for code in sorted(asked)]
-    assert conclude(*accounts, teachers=sorted(published)).whole.rosters is (published <= asked)
+    sheets = [sheet(MATHS, lister, Sheet((EVA,), ())) for lister in accounts]
+    result = conclude(*accounts, sheets=sheets, teachers=sorted(published))
+    assert result.whole.rosters is (published <= asked)
 
 
 def test_without_published_teachers_no_number_of_teachers_is_all() -> None:
-    assert not conclude(teacher("a", atom(MATHS)), teacher("b", atom(CZECH))).whole.rosters
+    accounts = [teacher("a", atom(MATHS)), teacher("b", atom(CZECH))]
+    sheets = [sheet(MATHS, lister, Sheet((EVA,), ())) for lister in accounts]
+    assert not conclude(*accounts, sheets=sheets).whole.rosters
+
+
+def test_sheets_that_all_show_nobody_are_not_the_whole_school() -> None:
+    lister = teacher("U1", atom(MATHS), atom(CZECH), superuser=True)
+    sheets = [sheet(subject, lister, Sheet((), ())) for subject in (MATHS, CZECH)]
+    assert not conclude(lister, sheets=sheets).whole.rosters
 
 
 @pytest.mark.parametrize(

@@ -124,3 +124,23 @@ def test_sheets_that_are_all_empty_at_once_are_in_doubt_and_mark_nobody(town: To
         atom.pupils = []
     town.run_well(allow_mass_vanish=True)
     assert (town.held("s"), town.marked()) == (before, 0)
+
+
+def test_a_sheet_that_shows_nobody_any_more_is_doubted_until_a_person_approves_it(town: Town, big: School) -> None:
+    """Faults 12 and 72: the rest of the school is synced all the same, and the run says what to do."""
+    one = big.atoms[0]
+    others = {a.subject_id for a in big.atoms[1:]}
+    big.atoms = [a for a in big.atoms if a is one or a.subject_id != one.subject_id]
+    town.run_well(allow_mass_vanish=True)
+    before, learners = town.held("s"), list(one.pupils)
+    one.pupils = []
+    roster = town.run_well()["bakalari/roster"]
+    assert not roster.complete
+    assert "approve it for one run with --allow-mass-vanish" in roster.errors[-1]
+    assert (town.held("s"), town.marked()) == (before, 0)
+    assert town.run_well(allow_mass_vanish=True)["bakalari/roster"].complete
+    assert others
+    gone = {("enrollment", code, one.subject_id) for code in learners} & before
+    assert gone
+    assert town.held("s") == before - gone
+    assert town.run_well()["bakalari/roster"].complete

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sync_pipelines.errors import StateError
-from sync_pipelines.flows.bakalari.roster import STREAMS
+from sync_pipelines.flows.bakalari.outcome import STREAMS
 from sync_pipelines.sandbox.bakalari import School
 from sync_pipelines_tests.flows.bakalari.known import truth
 from sync_pipelines_tests.flows.bakalari.town import Town
