@@ -121,7 +121,8 @@ def _partitioned_asset(flow: PartitionedFlow) -> dg.AssetsDefinition:
         can_subset=flow.stage is not None,
     )
     def sync(context: dg.AssetExecutionContext, config: PartitionsConfig, runner: dg.ResourceParam[Runner]):
-        failure = sync_partitions(context, flow, runner, config)
+        selected = context.selected_asset_keys  # none of them where somebody executes the check alone
+        failure = sync_partitions(context, flow, runner, config) if selected else None
         if context.selected_asset_check_keys:
             context.log_event(coverage_check(flow, runner))  # pyright: ignore[reportArgumentType]
         if failure is not None:

@@ -124,7 +124,9 @@ class PartitionRunner:
             if not there:
                 return
             job = partial(SyncJob[Any], allow_mass_vanish=allow_mass_vanish, full=full, plan=plan)
-            syncing = Syncing(flow, session, self.settings, job, streams or flow.streams, plan=plan)
+            syncing = Syncing(
+                flow, session, self.settings, job, flow.streams if streams is None else streams, plan=plan
+            )
             if not isinstance(flow.partitions, Sites):
                 origin = origin_of(flow.upstream, self.settings)
                 for part in flow.parts:

@@ -123,6 +123,20 @@ def test_one_stream_alone_is_synced_from_what_has_landed_and_asks_nobody(
     assert not any(school.requests for school in schools)
 
 
+def test_the_check_alone_asks_nobody(instance: dg.DagsterInstance, schools: list[School]) -> None:
+    assert run(instance).success
+    for school in schools:
+        school.requests.clear()
+    check = dg.AssetCheckKey(ROSTER, "coverage")
+    job = defs.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection=set(), asset_check_selection={check}
+    )
+    result = job.execute_in_process(instance=instance)
+    assert coverage(instance, result).passed
+    assert materialized(instance, result) == []
+    assert not any(school.requests for school in schools)
+
+
 def test_a_tick_asks_for_a_run_a_school_each_in_a_queue_of_its_own(instance: dg.DagsterInstance) -> None:
     tick = defs.resolve_schedule_def("bakalari_every_15_minutes").evaluate_tick(
         dg.build_schedule_context(instance=instance, repository_def=defs.get_repository_def())
