@@ -127,10 +127,11 @@ class Settings(BaseSettings):
         }
         missing = [name for name, value in three.items() if value is None]
         if self.bakalari_schools_file is not None:
-            if len(missing) < len(three):
-                raise SettingsError(
-                    "BAKALARI_SCHOOLS_FILE and BAKALARI_URL are both set: put the school into the file"
-                )
+            given = [name for name in three if name not in missing]
+            given += ["BAKALARI_SUPERUSER"] if self.bakalari_superuser else []
+            if given:
+                both = f"BAKALARI_SCHOOLS_FILE and {' and '.join(given)} are both set"
+                raise SettingsError(f"{both}: the file says it all, put the school into it")
             return read_schools(self.bakalari_schools_file)
         if self.bakalari_url is None or self.bakalari_username is None or self.bakalari_password is None:
             raise (NotSetUp if len(missing) == len(three) else SettingsError)(

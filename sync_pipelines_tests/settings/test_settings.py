@@ -111,13 +111,13 @@ def test_a_school_of_which_a_variable_is_missing_is_an_error_that_names_it(
     assert not isinstance(caught.value, NotSetUp)
 
 
-@pytest.mark.parametrize("name", ONE_SCHOOL)
+@pytest.mark.parametrize("name", [*ONE_SCHOOL, "BAKALARI_SUPERUSER"])
 def test_a_file_of_schools_and_a_variable_of_one_are_refused_together(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BAKALARI_SCHOOLS_FILE", "schools.toml")
-    monkeypatch.setenv(name, ONE_SCHOOL[name])
-    with pytest.raises(SettingsError, match="BAKALARI_SCHOOLS_FILE and BAKALARI_URL are both set"):
+    monkeypatch.setenv(name, ONE_SCHOOL.get(name, "true"))
+    with pytest.raises(SettingsError, match=f"BAKALARI_SCHOOLS_FILE and {name} are both set"):
         Settings.load().schools()
 
 

@@ -12,7 +12,7 @@ from sync_pipelines.core.report import Fact
 from sync_pipelines.flows.bakalari.concluding import Conclusion, concluded
 from sync_pipelines.flows.bakalari.landed import sources_of
 from sync_pipelines.flows.bakalari.merging import Merged, merged
-from sync_pipelines.flows.bakalari.reading import SchoolReading
+from sync_pipelines.flows.bakalari.reading import Asked, SchoolReading
 from sync_pipelines.flows.bakalari.snapshot import Kind, Snapshot
 from sync_pipelines.postgres import rosters
 from sync_pipelines.postgres.engine import Session
@@ -28,6 +28,8 @@ STREAMS: dict[Kind, str] = {
     "enrollment": "bakalari/enrollments",
 }
 _NAMED = 5
+# A report is kept of every run.
+_MOST_ROWS = 100
 
 
 def worked_out(session: Session, reading: SchoolReading, today: date, *, approved: bool) -> Outcome:
@@ -111,9 +113,21 @@ class Outcome:
     def _facts(self) -> dict[str, Fact]:
         there = self.merged.snapshot.there
         counts = {stream.partition("/")[2]: sum(1 for _ in there(kind)) for kind, stream in STREAMS.items()}
-        rows = [asdict(asked) for asked in self.reading.asked]
-        return {**counts, **self._warnings(), "coverage": rows}
+        return {**counts, **self._warnings(), "coverage": _table(self.reading.asked)}
 
     def _warnings(self) -> Mapping[str, int]:
         conflicts = {f"conflicts of {what}": count for what, count in self.merged.conflicts.items()}
         return {**self.conclusion.warnings, **conflicts}
+
+
+def _table(asked: Sequence[Asked]) -> list[dict[str, Any]]:
+    """The rows of the coverage; of very many those that are well last, and the rest of them as one."""
+    if len(asked) <= _MOST_ROWS:
+        return [asdict(one) for one in asked]
+    ordered = sorted(asked, key=lambda one: one.complete)
+    shown, rest = ordered[:_MOST_ROWS], ordered[_MOST_ROWS:]
+    outcome = "ok" if all(one.complete for one in rest) else "partial"
+    more = Asked(
+        f"{len(rest)} more", "", outcome, sum(one.requests for one in rest), "all are in bakalari.rosters"
+    )
+    return [asdict(one) for one in (*shown, more)]

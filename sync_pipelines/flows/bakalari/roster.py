@@ -6,11 +6,13 @@ While a school is read nobody else reads it: an older look that landed later wou
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from threading import Event
 from zoneinfo import ZoneInfo
 
@@ -72,14 +74,13 @@ def open_reader(
         day = today or datetime.now(ZoneInfo(BAKALARI.time_zone)).date()
         how = _How(the_key(settings), day, keep, approved, stop)
         schools = schools_by_id(settings)
-        futures = [pool.submit(_read, settings, schools[key], how) for key in keys]
-        for number, (key, future) in enumerate(zip(keys, futures, strict=True), 1):
-            try:
-                came: PartitionRead = future.result()
-            except (SettingsError, DatabaseError):
-                raise
-            except SyncError as error:
-                came = error
+        waiting, window = iter(keys), deque[tuple[str, Future[Landed]]]()
+        for number in range(1, len(keys) + 1):
+            # No further ahead: what was read of a school is held until it is synced.
+            for key in islice(waiting, _SCHOOLS_AT_ONCE - len(window)):
+                window.append((key, pool.submit(_read, settings, schools[key], how)))
+            key, future = window.popleft()
+            came = _came(future)
             on_read(number, len(keys))
             yield key, came
 
@@ -88,6 +89,16 @@ def open_reader(
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _came(future: Future[Landed]) -> PartitionRead:
+    """What came of a school. Raises the SyncError that concerns all."""
+    try:
+        return future.result()
+    except (SettingsError, DatabaseError):
+        raise
+    except SyncError as error:
+        return error
 
 
 @contextmanager
