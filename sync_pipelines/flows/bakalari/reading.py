@@ -40,13 +40,14 @@ from sync_pipelines.errors import (
 from sync_pipelines.flows.bakalari.snapshot import user_key
 from sync_pipelines.settings import School, SchoolAccount
 
-__all__ = ["AccountReading", "Asked", "SchoolReading", "SheetReading", "read_school"]
+__all__ = ["AccountReading", "Asked", "Patience", "SchoolReading", "SheetReading", "read_school"]
 
 A = TypeVar("A")
 T = TypeVar("T")
 #: So many requests of one school are under way at a time.
 IN_FLIGHT = 4
 _SAID = 3
+_MOST_UNANSWERED = 10
 _OF_A_PUPIL = ("student", "parents")
 
 
@@ -66,12 +67,32 @@ class Asked:
         return self.outcome in ("ok", "none")
 
 
+class Patience:
+    """With one school: where it stops answering, the hundreds of questions that are left are not asked."""
+
+    def __init__(self) -> None:
+        self._unanswered = 0
+
+    def ask(self, read: Callable[[], T]) -> T:
+        """What `read` gives. Raises its SourceError, or SourceUnavailable after too many in a row."""
+        if self._unanswered >= _MOST_UNANSWERED:
+            raise SourceUnavailable("not asked any more: the school stopped answering")
+        try:
+            result = read()
+        except SourceError as error:
+            self._unanswered = self._unanswered + 1 if error.transient else 0
+            raise
+        self._unanswered = 0
+        return result
+
+
 @dataclass
 class AccountReading:
     """What an account gave. What it was not asked for, or did not give, is None; `errors` say why not."""
 
     account: SchoolAccount
     client: AccountClient = field(repr=False)
+    patience: Patience = field(default_factory=Patience, repr=False)
     user: User | None = None
     subjects: Rows[Taught] | None = None
     timetable: Timetable | None = None
@@ -128,7 +149,8 @@ def read_school(school: School, vault: TokenVault, stop: Event) -> SchoolReading
     """Ask a school; `stop` ends it between two requests. Raises SyncError: SourceUnavailable where it is down."""
     with SchoolClient(school.url, in_flight=IN_FLIGHT) as client, _Crew(stop) as crew:
         _knock(client, school)
-        accounts = [_to_be_asked(client, account, vault) for account in school.accounts]
+        patience = Patience()
+        accounts = [_to_be_asked(client, account, vault, patience) for account in school.accounts]
         (public,) = crew.do(_attempted, [client.public_lists])
         bulk = crew.do(_attempted, [partial(read_bulk, export.url, export.token) for export in school.bulk])
         crew.do(_ask, accounts)
@@ -219,9 +241,11 @@ def _asked_of(source: str, came: object) -> Asked:
     return Asked(source, "", "none" if none else "error", 1, str(came))
 
 
-def _to_be_asked(client: SchoolClient, account: SchoolAccount, vault: TokenVault) -> AccountReading:
+def _to_be_asked(
+    client: SchoolClient, account: SchoolAccount, vault: TokenVault, patience: Patience
+) -> AccountReading:
     login = Account(account.username, account.password, account.refresh_token, account.label)
-    return AccountReading(account, client.account(login, vault))
+    return AccountReading(account, client.account(login, vault), patience)
 
 
 def _ask(reading: AccountReading) -> None:
@@ -248,7 +272,7 @@ def _ask_again(reading: AccountReading) -> None:
 
 def _noted(reading: AccountReading, read: Callable[[], T]) -> T | None:
     try:
-        return read()
+        return reading.patience.ask(read)
     except SourceError as error:
         reading.errors.append(error)
         return None
@@ -267,7 +291,8 @@ def _ask_sheet(reading: SheetReading) -> None:
     """Its sheet, from the first account that gets it."""
     for account in reading.accounts:
         try:
-            reading.sheet, reading.error = account.client.sheet(reading.atom.id), None
+            ask = partial(account.client.sheet, reading.atom.id)
+            reading.sheet, reading.error = account.patience.ask(ask), None
         except SourceError as error:
             reading.error = error
         else:

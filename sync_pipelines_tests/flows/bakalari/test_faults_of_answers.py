@@ -266,3 +266,19 @@ def test_no_faults_of_a_reading_mark_what_is_there_and_the_next_one_is_exact(
     town.run_well(allow_mass_vanish=True)
     assert town.held("s") == now
     assert town.rejects() == {}
+
+
+def test_a_school_that_stops_answering_is_not_asked_hundreds_of_times_more(town: Town) -> None:
+    """Faults 37 and 65: what it gave before is synced, and nothing of the rest is taken for gone."""
+    school = School.invented("s", classes=8, students=80, teachers=6)
+    town.open_whole(school)
+    town.run()
+    before = town.held("s")
+    school.requests.clear()
+    school.switch_on("server-error", path="/api/3/marking/marks/*", after=5)
+    done = town.run()["s"]
+    # So many in a row go unanswered, the few under way beside them, and each is asked for four times.
+    assert sum(school.requests.values()) < 5 + 4 * (10 + 2 * 4) + 10 < len(school.atoms)
+    assert done.error is None
+    assert "account #1: partial: the school's server failed" in done.reports[0].errors[0]
+    assert (town.held("s"), town.marked()) == (before, 0)
