@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +39,7 @@ def write(tokens: UpstreamTokens, account: str, sealed: bytes, state: Any = "ok"
 @settings(max_examples=10)
 @given(st.dictionaries(accounts, st.binary(max_size=5000), max_size=3))
 def test_each_account_has_what_was_last_written_to_it(database: Database, written: dict[str, bytes]) -> None:
-    tokens = UpstreamTokens(database, f"bakalari:{id(written)}")
+    tokens = UpstreamTokens(database, f"bakalari:{uuid.uuid4()}")
     for account, sealed in written.items():
         write(tokens, account, b"before", "needs_login")
         write(tokens, account, sealed)

@@ -31,12 +31,12 @@ def outcome(town: Town, number: int) -> str:
 
 
 def test_tokens_that_end_while_a_school_is_read_are_renewed_and_the_password_is_sent_once(town: Town) -> None:
-    """Fault 47: they live for a second, and the reading takes longer."""
+    """Fault 47: they live for three seconds, and the reading takes longer."""
     school = School.invented("s", classes=3, students=9, teachers=3, seed=2)
     town.open_whole(school)
     began = time.monotonic()
     town.now = lambda: NOON + time.monotonic() - began
-    school.access_seconds, school.delay = 1, 0.15
+    school.access_seconds, school.delay = 3, 0.4
     town.run_well()
     admin = school.accounts[ADMIN]
     assert (admin.password_logins, admin.failed_logins) == (1, 0)
