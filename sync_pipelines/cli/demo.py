@@ -117,7 +117,7 @@ def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: 
                {ui.url}/runs
                  every run with its counters; the first has just succeeded
                {ui.url}/automation
-                 the schedule, switched on: a sync every 15 minutes
+                 the schedules, switched on: a sync every 15 minutes
 
   PostgreSQL   {database.url.set(drivername="postgresql").render_as_string(hide_password=True)}
                  read the views wtl.*_current: courses, lessons, users, course_users

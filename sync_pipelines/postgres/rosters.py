@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.tables.bakalari import rosters as table
-from sync_pipelines.postgres.tables.sync import streams
 
-__all__ = ["LandedRoster", "land", "landed", "synced_since"]
+__all__ = ["LandedRoster", "land", "landed"]
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,3 @@ def land(session: Session, school: str, snapshot: str, digest: str, coverage: Ma
     with session.transaction() as connection:
         if not connection.execute(known).rowcount:
             connection.execute(new.on_conflict_do_update(index_elements=[table.c.school_id], set_=changed))
-
-
-def synced_since(session: Session, school: str, names: Sequence[str]) -> set[str]:
-    """Those of the streams that were synced to their end since the school's last reading."""
-    last = sa.select(table.c.read_at).where(table.c.school_id == school).scalar_subquery()
-    query = sa.select(streams.c.stream).where(streams.c.stream.in_(names), streams.c.last_complete_at >= last)
-    with session.transaction() as connection:
-        return set(connection.scalars(query))

@@ -7,10 +7,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from sync_pipelines.core import SyncReport
 from sync_pipelines.postgres.engine import Session
-from sync_pipelines.postgres.rosters import LandedRoster, land, landed, synced_since
-from sync_pipelines.postgres.state import PostgresStateStore
+from sync_pipelines.postgres.rosters import LandedRoster, land, landed
 
 Query = Callable[..., list[Any]]
 # Too long for the row itself, and nothing to compress.
@@ -49,24 +47,6 @@ def test_an_equal_snapshot_is_not_written_again_and_that_it_was_read_is(session:
     assert query(look) == before
     assert query(f"SELECT school_id, {SINCE} FROM bakalari.rosters") == [("a", True, False)]
     assert landed(session, "a") == LandedRoster(SNAPSHOT, {"run": 2})
-
-
-def test_synced_since_a_reading_is_what_came_to_its_end_after_it(session: Session) -> None:
-    store = PostgresStateStore(session)
-    names = ["bakalari/classes/a", "bakalari/users/a", "bakalari/subjects/a", "bakalari/enrollments/a"]
-    assert synced_since(session, "a", names) == set()
-    for name in names:
-        store.run_started(name)
-    store.run_ended(names[0], SyncReport("x", complete=True))
-    land(session, "a", TEXT, "1", {})
-    assert synced_since(session, "a", names) == set()
-    store.run_ended(names[1], SyncReport("x", complete=True))
-    store.run_ended(names[2], SyncReport("x", complete=False))
-    store.run_ended(names[3], SyncReport("x", complete=True))
-    assert synced_since(session, "a", names[:3]) == {names[1]}
-    assert synced_since(session, "b", names) == set()
-    land(session, "a", TEXT, "1", {})
-    assert synced_since(session, "a", names) == set()
 
 
 SINCE = "read_at > '2021-01-01Z', changed_at > '2021-01-01Z'"

@@ -95,12 +95,12 @@ def merged(
     whole: Whole,
     *,
     held: Collection[tuple[Kind, str | None]] = (),
-    settled: Collection[Kind] = (),
+    settled: Collection[tuple[Kind, str]] = (),
 ) -> Merged:
     """What is known after a reading. What is `held` is there, though it could not be read: it is not gone.
     Where nobody can say which one it is (None), it may be any of its kind.
 
-    Of the kinds that are `settled` what was gone before is forgotten: the tables say it.
+    What was gone before and is `settled` is forgotten: the tables say it.
     """
     seen: dict[Kind, dict[str, list[Sighting]]] = {kind: {} for kind in KINDS}
     for sighting in sightings:
@@ -113,7 +113,7 @@ def merged(
             old = before.of(kind).get(key)
             if key in seen[kind]:
                 facts[key] = _seen(result, kind, key, old, seen[kind][key], whole)
-            elif old is not None and (old.seen != "gone" or kind not in settled):
+            elif old is not None and (old.seen != "gone" or (kind, key) not in settled):
                 is_held = (kind, key) in held or (kind, None) in held
                 kept = is_held or not any(whole.covers(by, kind, old) for by in old.by)
                 facts[key] = old._replace(seen="before" if kept and old.seen != "gone" else "gone")

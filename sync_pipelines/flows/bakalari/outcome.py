@@ -7,15 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
-from sync_pipelines.core import Source, SyncReport, fingerprint
+from sync_pipelines.core import ExternalKey, Source, SyncReport, fingerprint
 from sync_pipelines.core.report import Fact
 from sync_pipelines.flows.bakalari.concluding import Conclusion, concluded
 from sync_pipelines.flows.bakalari.landed import sources_of
 from sync_pipelines.flows.bakalari.merging import Merged, merged
 from sync_pipelines.flows.bakalari.reading import Asked, SchoolReading
-from sync_pipelines.flows.bakalari.snapshot import Kind, Snapshot
+from sync_pipelines.flows.bakalari.snapshot import KINDS, Kind, Snapshot
 from sync_pipelines.postgres import rosters
 from sync_pipelines.postgres.engine import Session
+from sync_pipelines.postgres.state import PostgresStateStore
+from sync_pipelines.settings import School
 
 __all__ = ["ROSTER", "STREAMS", "Outcome", "worked_out"]
 
@@ -40,13 +42,24 @@ def worked_out(session: Session, reading: SchoolReading, today: date, *, approve
     conclusion = concluded(reading, today)
     if approved:
         conclusion.whole = replace(conclusion.whole, empty=frozenset())
-    synced = rosters.synced_since(session, school.id, [f"{stream}/{school.id}" for stream in STREAMS.values()])
-    settled: list[Kind] = [kind for kind, stream in STREAMS.items() if f"{stream}/{school.id}" in synced]
+    settled = _settled(session, school, before)
     change = merged(before, conclusion.sightings, conclusion.whole, held=conclusion.held, settled=settled)
     doubted = conclusion.whole.silent(before).unread - conclusion.whole.unread
     names = [account.user.school_name for account in reading.accounts if account.user and account.user.school_name]
     known = None if lies_there is None else lies_there.coverage["school"]
     return Outcome(reading, conclusion, change, doubted, names[0] if names else known)
+
+
+def _settled(session: Session, school: School, before: Snapshot) -> set[tuple[Kind, str]]:
+    """What is gone and has no unmarked row any more: a run that was killed or stopped may not have come to it."""
+    gone: dict[ExternalKey, tuple[Kind, str]] = {
+        ExternalKey(f"bakalari:{school.id}:{kind}", key): (kind, key)
+        for kind in KINDS
+        for key, fact in before.of(kind).items()
+        if fact.seen == "gone"
+    }
+    bound = PostgresStateStore(session).get_bindings(list(gone))
+    return {thing for key, thing in gone.items() if key not in bound or bound[key].remote_deleted_at is not None}
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class Read:
     sightings: Sequence[Sighting]
     whole: Whole
     held: frozenset[tuple[Kind, str | None]]
-    settled: frozenset[Kind]
+    settled: frozenset[tuple[Kind, str | None]]
 
     def onto(self, before: Snapshot, **other: Any) -> Merged:
         options = {"held": self.held, "settled": self.settled, **other}
@@ -108,9 +108,7 @@ things = st.sampled_from(
         *(("enrollment", enrollment_key(u, s)) for u in STUDENTS for s in SUBJECTS),
     ]
 )
-readings = st.builds(
-    Read, sightings, wholes, st.frozensets(things, max_size=3), st.frozensets(st.sampled_from(KINDS), max_size=2)
-)
+readings = st.builds(Read, sightings, wholes, st.frozensets(things, max_size=3), st.frozensets(things, max_size=6))
 
 
 def read_all(reads: Iterable[Read]) -> Snapshot:

@@ -52,6 +52,16 @@ def test_who_has_vanished_is_marked_by_the_stream_that_runs_later(town: Town, sc
     assert town.held("s") == truth(school)
 
 
+def test_who_has_vanished_is_marked_though_an_older_run_ended_after_the_reading(
+    town: Town, school: School
+) -> None:
+    school.remove_pupil(school.pupils[0].code)
+    town.run_well(streams={"bakalari/roster"})
+    town.query("UPDATE sync.streams SET last_complete_at = now()")
+    town.run_well()
+    assert town.held("s") == truth(school)
+
+
 def test_a_stream_before_whose_need_nothing_has_run_sets_its_rows_aside_until_it_has(town: Town) -> None:
     """Fault 61: nothing is guessed."""
     school = School.invented("s", classes=1, students=4, teachers=2, seed=3)

@@ -88,11 +88,11 @@ def test_a_user_who_is_gone_learns_nothing_but_what_is_seen(before: Snapshot, re
 
 
 @given(befores, readings)
-def test_only_what_was_gone_before_is_ever_forgotten_and_only_of_kinds_that_are_settled(
+def test_only_what_was_gone_before_is_ever_forgotten_and_only_if_it_is_settled(
     before: Snapshot, read: Read
 ) -> None:
     known, after = facts(before), facts(read.onto(before).snapshot)
-    forgotten = {(k, key) for (k, key), fact in known.items() if fact.seen == "gone" and k in read.settled}
+    forgotten = {(k, key) for (k, key), fact in known.items() if fact.seen == "gone" and (k, key) in read.settled}
     assert known.keys() - after.keys() == forgotten - read.seen
     assert after.keys() - known.keys() == read.seen - known.keys()
     assert there(read.onto(before).snapshot) == there(read.onto(before, settled=()).snapshot)
