@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -31,6 +31,8 @@ __all__ = ["AccountSession", "fingerprint"]
 
 T = TypeVar("T")
 _MARGIN_SECONDS, _MARGIN_SHARE = 60.0, 0.2
+# A token may end while its request waits for its turn; a request that no token helps is not one's to repeat.
+_MOST_REFUSALS = 3
 # A refresh token works three times (C4): once, and again where the reply was lost.
 _MOST_USES = 3
 _MOST_MARKS = 4
@@ -75,6 +77,7 @@ class AccountSession:
         self._turn = threading.Lock()
         self._held: _Held | None = None
         self._over: SyncError | None = None
+        self._used_up = set[str]()
         self.spent = Spent()
         self.logins = 0
         self.user_id: str | None = None
@@ -84,16 +87,20 @@ class AccountSession:
 
         Raises SourceError: NeedsLogin where the account has no token, and no way left to get one.
         """
-        held = self._good()
-        while True:
+        held: _Held | None = None
+        for _ in range(_MOST_REFUSALS):
+            held = self._good(refused=held)
             bearer = {"Authorization": f"Bearer {held.tokens.access}"}
             try:
                 result = self._sender.get(path, params, read, headers=bearer, spent=self.spent)
             except TokenRefused:
-                held = self._good(refused=held)
+                continue
             else:
                 held.is_new = False
                 return result
+        raise NeedsLogin(
+            f"the school takes tokens of {self._label}, but none for {path}: ask the school whether it may"
+        )
 
     def _good(self, refused: _Held | None = None) -> _Held:
         """A pair that lives, and is another than the refused one. Raises SyncError."""
@@ -108,22 +115,23 @@ class AccountSession:
             return self._held
 
     def _found(self, held: _Held | None, refused: _Held | None) -> _Held:
-        stale = {refused.tokens.access} if refused else set[str]()
-        if held and self._is_good(held, stale):
+        if refused:
+            self._used_up.add(refused.tokens.access)
+        if held and self._is_good(held):
             return held
         if refused and refused.is_new:
             raise NeedsLogin(f"the school refuses the token it has just given {self._label}: ask the school why")
         if held:
-            stale.add(held.tokens.access)
+            self._used_up.add(held.tokens.access)
         stored = self._stored(self._vault.peek(self._account.username))
-        if stored and self._is_good(stored, stale):
+        if stored and self._is_good(stored):
             return stored
         with self._vault.alone(self._account.username) as drawer:
             stored = self._stored(drawer.kept)  # another process may have been quicker
-            return stored if stored and self._is_good(stored, stale) else self._renewed(drawer)
+            return stored if stored and self._is_good(stored) else self._renewed(drawer)
 
-    def _is_good(self, held: _Held, stale: Collection[str]) -> bool:
-        return held.tokens.access not in stale and self._clock() < held.renew_at
+    def _is_good(self, held: _Held) -> bool:
+        return held.tokens.access not in self._used_up and self._clock() < held.renew_at
 
     @property
     def _label(self) -> str:

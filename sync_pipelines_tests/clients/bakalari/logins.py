@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -44,10 +44,14 @@ class Vault:
         self.kept: dict[str, Kept] = {}
         self.ever: dict[str, list[Kept]] = {}
         self.put_error: SyncError | None = None
+        self.first_look: dict[str, Kept] = {}
         self.asked_for = threading.Semaphore(0)
         self._locks: dict[str, threading.Lock] = {}
 
     def peek(self, account: str) -> Kept:
+        return self.first_look.get(account) or self.newest(account)
+
+    def newest(self, account: str) -> Kept:
         return self.kept.get(account, Kept())
 
     @contextmanager
@@ -64,7 +68,7 @@ class Drawer:
 
     @property
     def kept(self) -> Kept:
-        return self._vault.peek(self._account)
+        return self._vault.newest(self._account)
 
     def put(self, kept: Kept) -> None:
         if error := self._vault.put_error:
@@ -85,6 +89,7 @@ class Login:
     life: object = 3599
     lose: int = 0
     lose_logins: int = 0
+    moody: int = 0  # so many of the next tokens are refused, and good again afterwards
     rotates: bool = True
     gives_refresh: bool = True
     deaf: bool = False  # no access token is ever good
@@ -109,7 +114,7 @@ class Login:
                 return refused("ID2024")
         else:
             token = form["refresh_token"]
-            newest = self.vault.peek(self.username).tokens
+            newest = self.vault.newest(self.username).tokens
             if newest and newest.refresh != token:
                 self.broken.append("a refresh token was used that is not the newest in the vault")
             if token not in self.refresh:
@@ -137,6 +142,9 @@ class Login:
         self.used.append(token)
         if all(kept.tokens is None or kept.tokens.access != token for kept in self.vault.ever[self.username]):
             self.broken.append("an access token was used that had not been put into the vault")
+        if self.moody:
+            self.moody -= 1
+            return False
         return not self.deaf and self.access.get(token, -1.0) > self.time.seconds
 
     def revoke(self) -> None:
@@ -158,10 +166,12 @@ class Bakalari:
 
     def __init__(self) -> None:
         self.logins: dict[str, Login] = {}
+        self.meanwhile: Callable[[], object] = lambda: None
         self.app = Starlette(
             routes=[
                 Route("/api/login", self._tokens, methods=["POST"]),
                 Route("/api/3/who", self._who),
+                Route("/api/3/nobodys", self._nobodys),
             ]
         )
 
@@ -173,6 +183,10 @@ class Bakalari:
             request.scope["extensions"][TRANSPORT].abort()
             return Response()
         return answer
+
+    def _nobodys(self, request: Request) -> Response:
+        self.meanwhile()
+        return Response(b"", 401)
 
     async def _who(self, request: Request) -> Response:
         token = request.headers["authorization"].removeprefix("Bearer ")
@@ -193,8 +207,8 @@ def session_of(
     return AccountSession(sender, account, login.vault, clock=lambda: login.time.seconds, now=login.time.now)
 
 
-def who(session: AccountSession) -> str:
+def who(session: AccountSession, path: str = "api/3/who") -> str:
     def read(answer: Answer) -> Any:
         return object_of(answer, BEGAN)["who"]
 
-    return session.get("api/3/who", {}, read)
+    return session.get(path, {}, read)

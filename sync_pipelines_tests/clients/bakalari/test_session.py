@@ -20,8 +20,12 @@ def login() -> Login:
 
 
 @pytest.fixture
-def sender(serve: Callable[..., str], login: Login) -> Iterator[Sender]:
-    server = Bakalari()
+def server() -> Bakalari:
+    return Bakalari()
+
+
+@pytest.fixture
+def sender(serve: Callable[..., str], server: Bakalari, login: Login) -> Iterator[Sender]:
     server.logins[login.username] = login
     sender = sender_to(serve(server.app))
     yield sender
@@ -171,6 +175,32 @@ def test_a_token_refused_just_after_its_renewal_needs_a_person(sender: Sender, l
     with pytest.raises(NeedsLogin):
         who(session)
     assert (login.made, passwords(login)) == (2, 1)
+
+
+def test_no_token_that_was_refused_is_used_again_whoever_keeps_it(sender: Sender, login: Login) -> None:
+    """Fault 48. A vault's first look is as old as the vault; a server may refuse a good token now and then."""
+    who(session_of(sender, login))
+    kept = login.vault.peek("novakova")
+    login.vault.first_look = {"novakova": kept}
+    session = session_of(sender, login)
+    login.moody = 1
+    assert who(session) == "novakova"
+    with pytest.raises(NeedsLogin, match="account #3"):
+        who(session, "api/3/nobodys")
+    assert session.spent.requests <= 7
+    assert passwords(login) == 1
+
+
+def test_a_request_that_is_refused_with_every_token_ends_alone(
+    server: Bakalari, sender: Sender, login: Login
+) -> None:
+    """Fault 48, though the account's other requests succeed meanwhile."""
+    session = session_of(sender, login)
+    server.meanwhile = lambda: who(session)
+    with pytest.raises(NeedsLogin, match="account #3"):
+        who(session, "api/3/nobodys")
+    assert login.made <= 3
+    assert who(session) == "novakova"
 
 
 def test_a_wrong_password_is_sent_once_in_all_runs_until_it_changes(sender: Sender, login: Login) -> None:
