@@ -5,9 +5,11 @@ Read by the runner and the entry layers only; clients and the core take plain ar
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,8 +25,10 @@ from sync_pipelines.settings.schools import (
     web_address,
 )
 
-__all__ = ["BulkExport", "School", "SchoolAccount", "Settings"]
+__all__ = ["BulkExport", "Pace", "School", "SchoolAccount", "Settings"]
 
+# An address may hold commas itself.
+_NEXT_URL = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _SCHEMA = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 _NAME = Annotated[str, Field(min_length=1)]
 
@@ -49,12 +53,49 @@ class _Table(BaseModel):
 _TABLES = TypeAdapter(dict[str, _Table])
 
 
-class Settings(BaseSettings):
-    """The settings as they stand when it is made. An empty variable counts as unset."""
+_FROM_ENVIRONMENT = SettingsConfigDict(
+    env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, case_sensitive=False
+)
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, case_sensitive=False
+
+class Pace(BaseSettings):
+    """The one setting that definitions are made from: how many minutes lie between two syncs.
+
+    By itself, for schedules are made when the code is loaded, and that must not fail for another's sake.
+    """
+
+    model_config = _FROM_ENVIRONMENT
+
+    every_minutes: int = Field(default=15, ge=1, le=60, validation_alias="SYNC_EVERY_MINUTES")
+
+    @field_validator("every_minutes")
+    @classmethod
+    def _divides_the_hour(cls, value: int) -> int:
+        if 60 % value:
+            raise ValueError("an hour is no multiple of it: 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60")
+        return value
+
+    @classmethod
+    def load(cls) -> Pace:
+        """Read it. Raises SettingsError."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError(_what_is_wrong(error)) from None
+
+
+def _what_is_wrong(error: ValidationError) -> str:
+    return "; ".join(
+        f"{e['loc'][0] if e['loc'] else 'settings'}: {e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors()
     )
+
+
+class Settings(Pace):
+    """The settings as they stand when it is made. An empty variable counts as unset.
+
+    What is secret may lie in a file, as container platforms hand it out: NAME_FILE is then its path.
+    """
 
     database_url: SecretStr | None = Field(default=None, validation_alias="SYNC_DATABASE_URL")
     home: Path = Field(default=Path(".sync"), validation_alias="SYNC_HOME")
@@ -73,20 +114,24 @@ class Settings(BaseSettings):
     bakalari_schema: _SCHEMA = Field(default="bakalari", validation_alias="BAKALARI_SCHEMA")
     dagster_schema: _SCHEMA = Field(default="dagster", validation_alias="DAGSTER_SCHEMA")
     tables_file: Path | None = Field(default=None, validation_alias="SYNC_TABLES_FILE")
+    alert_urls: SecretStr | None = Field(default=None, validation_alias="SYNC_ALERT_URLS")
+    slow_seconds: str = Field(default="60", validation_alias="SYNC_SLOW_SECONDS")
+    max_error_rate: float = Field(default=0.01, ge=0, le=1, validation_alias="SYNC_MAX_ERROR_RATE")
+    stale_intervals: int = Field(default=3, ge=1, validation_alias="SYNC_STALE_INTERVALS")
+    keep_runs_days: int = Field(default=30, ge=1, validation_alias="SYNC_KEEP_RUNS_DAYS")
 
     @classmethod
     def load(cls) -> Settings:
         """Read them. Raises SettingsError naming each variable that is wrong, never its value."""
         try:
-            settings = cls()
+            settings = cls(**_secrets_in_files(cls))
         except ValidationError as error:
-            wrong = [
-                f"{e['loc'][0] if e['loc'] else 'settings'}: {e['msg'].removeprefix('Value error, ')}"
-                for e in error.errors()
-            ]
-            raise SettingsError("; ".join(wrong)) from None
+            raise SettingsError(_what_is_wrong(error)) from None
         for secret in (settings.wtl_api_token, settings.bakalari_password, settings.secret_key):
             hide(secret.get_secret_value() if secret else None)
+        for url in settings.alerted():
+            hide(url)
+        settings.slow_after("")
         return settings
 
     @field_validator("wtl_api_url", "bakalari_url", "dagster_webserver_url")
@@ -143,6 +188,24 @@ class Settings(BaseSettings):
             one_school(self.bakalari_url, self.bakalari_username, password, superuser=self.bakalari_superuser),
         )
 
+    def alerted(self) -> tuple[str, ...]:
+        """Who is told of trouble: apprise's addresses, each of which may hold a secret."""
+        text = self.alert_urls.get_secret_value() if self.alert_urls else ""
+        return tuple(url.strip(", \t\r\n") for url in _NEXT_URL.split(text) if url.strip(", \t\r\n"))
+
+    def slow_after(self, flow: str) -> float:
+        """After how many seconds a run of this flow is slow ("60, bakalari=300"). Raises SettingsError."""
+        seconds: dict[str, float] = {}
+        try:
+            for entry in self.slow_seconds.replace(",", " ").split():
+                name, _, number = entry.rpartition("=")
+                seconds[name] = float(number)
+        except ValueError:
+            raise SettingsError(
+                f"SYNC_SLOW_SECONDS: {self.slow_seconds} is none: seconds, as in 60, or 60,bakalari=300"
+            ) from None
+        return seconds.get(flow, seconds.get("", 60.0))
+
     def tables(self) -> dict[str, dict[str, Any]]:
         """What SYNC_TABLES_FILE declares, by stream and by TableSpec's names. Raises SettingsError."""
         if self.tables_file is None:
@@ -165,3 +228,20 @@ class Settings(BaseSettings):
             text = None if value is None else "set (hidden)" if secret else str(value)
             shown.append((str(field.validation_alias), text))
         return shown
+
+
+def _secrets_in_files(settings: type[Settings]) -> dict[str, Any]:
+    """What the files hold that NAME_FILE names, by NAME. Raises SettingsError."""
+    held: dict[str, Any] = {}
+    for field in settings.model_fields.values():
+        name = str(field.validation_alias)
+        path = os.environ.get(f"{name}_FILE")
+        if not path or SecretStr not in get_args(field.annotation):
+            continue
+        if os.environ.get(name):
+            raise SettingsError(f"{name} and {name}_FILE are both set: leave one out")
+        try:
+            held[name] = Path(path).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE ({path}) cannot be read: {error}") from error
+    return held

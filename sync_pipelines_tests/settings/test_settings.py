@@ -7,7 +7,7 @@ import pytest
 import sync_pipelines
 from sync_pipelines.errors import NotSetUp, SettingsError
 from sync_pipelines.log import redact
-from sync_pipelines.settings import Settings
+from sync_pipelines.settings import Pace, Settings
 
 EXAMPLE = Path(sync_pipelines.__file__).parent.parent / ".env.example"
 ONE_SCHOOL = {
@@ -136,3 +136,44 @@ def test_the_examples_file_of_schools_can_be_read(monkeypatch: pytest.MonkeyPatc
     (school,) = Settings.load().schools()
     assert school.id == tomllib.loads(text)["school"][0]["id"]
     assert [account.label for account in school.accounts] == ["deputy head", "#2"]
+
+
+def test_what_is_secret_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a-long-token\n")
+    monkeypatch.setenv("WTL_API_URL", "https://x.example/api/v1")
+    monkeypatch.setenv("WTL_API_TOKEN_FILE", str(tmp_path / "token"))
+    settings = Settings.load()
+    assert settings.webtolearn()[1] == "a-long-token"
+    assert "a-long-token" not in repr(settings)
+    monkeypatch.setenv("WTL_API_TOKEN", "another-token")
+    with pytest.raises(SettingsError, match="WTL_API_TOKEN and WTL_API_TOKEN_FILE are both set"):
+        Settings.load()
+    monkeypatch.delenv("WTL_API_TOKEN")
+    monkeypatch.setenv("WTL_API_TOKEN_FILE", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match="WTL_API_TOKEN_FILE .* cannot be read"):
+        Settings.load()
+
+
+def test_addresses_of_alerts_may_hold_commas_and_are_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = "mailto://u:secret77@x.cz?to=a@x.cz,b@x.cz", "json://localhost:9/path", "slack://T1/T2/T3/#data"
+    monkeypatch.setenv("SYNC_ALERT_URLS", f" {urls[0]}, {urls[1]}\n{urls[2]} ")
+    settings = Settings.load()
+    assert settings.alerted() == urls
+    assert redact(f"cannot reach {urls[2]}") == "cannot reach ***"
+    assert "secret77" not in repr(settings)
+
+
+def test_a_flow_may_be_slower_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().slow_after("wtl") == 60
+    monkeypatch.setenv("SYNC_SLOW_SECONDS", "30, bakalari=300.5")
+    assert (Settings.load().slow_after("wtl"), Settings.load().slow_after("bakalari")) == (30, 300.5)
+    monkeypatch.setenv("SYNC_SLOW_SECONDS", "soon")
+    with pytest.raises(SettingsError, match="SYNC_SLOW_SECONDS: soon is none"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("minutes", ["7", "0", "61", "x"])
+def test_the_pace_divides_the_hour(minutes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNC_EVERY_MINUTES", minutes)
+    with pytest.raises(SettingsError, match="^SYNC_EVERY_MINUTES: "):
+        Pace.load()
