@@ -150,7 +150,7 @@ def test_what_is_secret_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_p
         Settings.load()
     monkeypatch.delenv("WTL_API_TOKEN")
     monkeypatch.setenv("WTL_API_TOKEN_FILE", str(tmp_path / "none"))
-    with pytest.raises(SettingsError, match="WTL_API_TOKEN_FILE .* cannot be read"):
+    with pytest.raises(SettingsError, match=r"WTL_API_TOKEN_FILE .* cannot be read"):
         Settings.load()
 
 
@@ -175,5 +175,5 @@ def test_a_flow_may_be_slower_than_others(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("minutes", ["7", "0", "61", "x"])
 def test_the_pace_divides_the_hour(minutes: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNC_EVERY_MINUTES", minutes)
-    with pytest.raises(SettingsError, match="^SYNC_EVERY_MINUTES: "):
+    with pytest.raises(SettingsError, match=r"^SYNC_EVERY_MINUTES: "):
         Pace.load()
