@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Iterator
+from datetime import timedelta
 
 import dagster as dg
 
 from sync_pipelines.core import SyncReport
 from sync_pipelines.defs.config import PartitionsConfig, SyncConfig, asset_key
+from sync_pipelines.defs.gates import gate_specs, gates_of, guard_spec, incomplete
 from sync_pipelines.defs.metadata import definition_metadata, failure_metadata, report_metadata, stage_metadata
 from sync_pipelines.defs.partitions import (
     COVERAGE,
@@ -15,13 +17,21 @@ from sync_pipelines.defs.partitions import (
     keep_in_step,
     sync_partitions,
 )
-from sync_pipelines.errors import GuardTripped, SyncError
+from sync_pipelines.defs.retries import retry
+from sync_pipelines.errors import GuardTripped, RateLimited, SyncError
 from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS, PARTITIONS, placed
 from sync_pipelines.flows.runner import Runner
 from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow
 from sync_pipelines.log import redact
+from sync_pipelines.settings import Pace
 
 __all__ = ["FLOW_ASSETS", "PARTITIONED_ASSETS"]
+
+
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(minutes=2 * Pace.load().every_minutes),
+    fail_window=timedelta(minutes=3 * Pace.load().every_minutes),
+)
 
 
 def _failure(flow: Flow, error: SyncError) -> dg.Failure:
@@ -29,9 +39,7 @@ def _failure(flow: Flow, error: SyncError) -> dg.Failure:
     if isinstance(error, GuardTripped):
         step = asset_key(flow.stream).to_python_identifier()
         message += f"; or run it from the launchpad with ops: {{{step}: {{config: {{allow_mass_vanish: true}}}}}}"
-    return dg.Failure(
-        description=message, metadata=failure_metadata(error, error.report), allow_retries=error.transient
-    )
+    return dg.Failure(description=message, metadata=failure_metadata(error, error.report), allow_retries=False)
 
 
 def _incomplete(report: SyncReport) -> dg.Failure:
@@ -46,8 +54,10 @@ def _elsewhere(flow: Flow, runner: Runner) -> dict[str, str]:
 
 
 def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
+    key = asset_key(flow.stream)
+
     @dg.asset(
-        key=asset_key(flow.stream),
+        key=key,
         deps=[asset_key(stream) for stream in flow.after],
         group_name=flow.upstream.group,
         description=flow.description,
@@ -55,19 +65,33 @@ def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
         owners=["team:data"],
         kinds={"python", "postgres"},
         tags={"sync/upstream": flow.upstream.name},
+        check_specs=gate_specs(key),
+        freshness_policy=FRESHNESS,
+        output_required=False,  # a run whose requests are used up ends, and goes on the next time
     )
-    def sync(
-        context: dg.AssetExecutionContext, config: SyncConfig, runner: dg.ResourceParam[Runner]
-    ) -> dg.MaterializeResult:
+    def sync(context: dg.AssetExecutionContext, config: SyncConfig, runner: dg.ResourceParam[Runner]):
         try:
             report = runner.run(flow, allow_mass_vanish=config.allow_mass_vanish, full=config.full)
+        except RateLimited as error:
+            report = error.report or SyncReport(flow.stream, errors=(str(error),))
+            context.log_event(incomplete(key, report))
+            yield from gates_of(key, report, goes_on=True)
+            return
         except SyncError as error:
+            if again := retry(context.retry_number, error, runner.settings):
+                raise again from error
+            report = error.report or SyncReport(flow.stream, errors=(str(error),))
+            yield from gates_of(key, report, error)
             raise _failure(flow, error) from error
         if not report.complete:
+            yield from gates_of(key, report)
             raise _incomplete(report)
         if flow.stream in PARTITIONS:
             keep_in_step(context.instance, PARTITIONS[flow.stream], runner)
-        return dg.MaterializeResult(metadata={**report_metadata(report), **_elsewhere(flow, runner)})
+        yield dg.MaterializeResult(
+            metadata={**report_metadata(report), **_elsewhere(flow, runner)},
+            check_results=list(gates_of(key, report)),
+        )
 
     return sync
 
@@ -89,6 +113,7 @@ def _specs(flow: PartitionedFlow) -> Iterator[dg.AssetSpec]:
             owners=["team:data"],
             kinds={"python", "postgres"},
             tags={"sync/upstream": flow.upstream.name},
+            freshness_policy=FRESHNESS,
         )
 
     def of_part(part: Part) -> dict[str, object]:
@@ -106,7 +131,8 @@ def _checks(flow: PartitionedFlow) -> list[dg.AssetCheckSpec]:
     if flow.stage is None:
         return []
     said = "Whether the last reading of every partition gave all that was asked for."
-    return [dg.AssetCheckSpec(COVERAGE, asset=asset_key(flow.stream), description=said)]
+    coverage = dg.AssetCheckSpec(COVERAGE, asset=asset_key(flow.stream), description=said)
+    return [coverage, *(guard_spec(asset_key(part.stream)) for part in flow.parts)]
 
 
 def _partitioned_asset(flow: PartitionedFlow) -> dg.AssetsDefinition:
@@ -121,9 +147,10 @@ def _partitioned_asset(flow: PartitionedFlow) -> dg.AssetsDefinition:
         can_subset=flow.stage is not None,
     )
     def sync(context: dg.AssetExecutionContext, config: PartitionsConfig, runner: dg.ResourceParam[Runner]):
-        selected = context.selected_asset_keys  # none of them where somebody executes the check alone
-        failure = sync_partitions(context, flow, runner, config) if selected else None
-        if context.selected_asset_check_keys:
+        failure = None
+        if context.selected_asset_keys:  # none of them where somebody executes a check alone
+            failure = sync_partitions(context, flow, runner, config)
+        if dg.AssetCheckKey(asset_key(flow.stream), COVERAGE) in context.selected_asset_check_keys:
             context.log_event(coverage_check(flow, runner))  # pyright: ignore[reportArgumentType]
         if failure is not None:
             raise failure

@@ -30,3 +30,7 @@ class PartitionsConfig(SyncConfig):
         description="Partitions to sync besides those selected; without any: all, the stalest first.",
     )
     at_most: int | None = Field(default=None, description="Of these, so many.")
+    older_than_minutes: int | None = Field(
+        default=None,
+        description="Of all, without those that were synced since, and have not changed: for schedules.",
+    )

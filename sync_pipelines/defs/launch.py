@@ -57,13 +57,20 @@ def launch_partitions(
         reports += [
             report_from_metadata(mine[m.asset_key], m.metadata, m.partition) for m in made if m.asset_key in mine
         ]
-        if failure := _failure_of(flow.stream, result.all_events):
-            metadata = (failure.user_failure_data.metadata if failure.user_failure_data else None) or {}
+        failure, unfinished = (
+            _failure_of(flow.stream, result.all_events),
+            _unfinished(flow.stream, result.all_events),
+        )
+        if failure or unfinished:
+            data = failure.user_failure_data if failure else unfinished
+            metadata = (data.metadata if data else None) or {}
             for report, was_stopped in failed_partitions(metadata):
                 reports.append(report)
                 guarded.update([report.stream] if was_stopped else ())
-            if not metadata or "failure" in metadata:
+            if failure and (not metadata or "failure" in metadata):
                 reports.append(_report_of_failure(flow.stream, failure))
+            elif unfinished and "failure" in metadata:
+                reports.append(report_from_metadata(flow.stream, metadata))
     success = result.success and all(report.complete for report in reports)
     return Finished(reports, success, result.run_id, guarded=frozenset(guarded))
 
@@ -117,8 +124,16 @@ def _report_of(flow: Flow, events: Sequence[dg.DagsterEvent]) -> SyncReport | No
     for event in events:
         if event.is_step_materialization and event.asset_key == key:
             return report_from_metadata(flow.stream, event.step_materialization_data.materialization.metadata)
+    if unfinished := _unfinished(flow.stream, events):
+        return report_from_metadata(flow.stream, unfinished.metadata)
     failure = _failure_of(flow.stream, events)
     return _report_of_failure(flow.stream, failure) if failure else None
+
+
+def _unfinished(stream: str, events: Sequence[dg.DagsterEvent]) -> dg.AssetObservation | None:
+    """What a step said that ended before its time, and is no failure."""
+    observed = (e.asset_observation_data.asset_observation for e in events if e.is_asset_observation)
+    return next((said for said in observed if said.asset_key == asset_key(stream)), None)
 
 
 def _report_of_failure(stream: str, failure: StepFailureData) -> SyncReport:

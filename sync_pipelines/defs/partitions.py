@@ -5,13 +5,16 @@ what it did.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 import dagster as dg
 
 from sync_pipelines.core import SyncReport
 from sync_pipelines.defs.backfills import partitions_of_run, settle_those_behind
 from sync_pipelines.defs.config import PartitionsConfig, asset_key
+from sync_pipelines.defs.gates import GUARD, incomplete
 from sync_pipelines.defs.metadata import partition_failure_metadata, report_metadata
+from sync_pipelines.defs.retries import retry
 from sync_pipelines.errors import RateLimited, SyncError
 from sync_pipelines.flows.partitions import PartitionRunner
 from sync_pipelines.flows.registry import PARTITIONED_FLOWS
@@ -48,11 +51,14 @@ def sync_partitions(
 ) -> dg.Failure | None:
     """Sync the partitions that were asked for, and log a materialization of each stream of each that is done.
 
-    Gives the failure to be raised, which names the partitions that are not done, if any is not.
+    Gives the failure to be raised, which names the partitions that are not done, if any is not. Raises
+    RetryRequested where that may help: those that are done are not done again.
     """
     if isinstance(flow.partitions, Sites):
         keep_in_step(context.instance, flow.partitions, runner)
-    keys = _asked_for(context, flow, runner, config)
+    asked = _asked_for(context, flow, runner, config)
+    finished = _done_before(context) if context.retry_number else set[str]()
+    keys = [key for key in asked if key not in finished]
     bad: list[PartitionDone] = []
     done = 0
     ended_by: SyncError | None = None
@@ -72,10 +78,58 @@ def sync_partitions(
             done += result.bad is None
     except SyncError as error:
         ended_by = error
-    settle_those_behind(context, keys)
-    if bad or ended_by is not None:
-        return _failure(flow, bad, len(keys) - done - len(bad), len(keys), ended_by)
-    return None
+    errors = [result.error for result in bad if result.error] + ([ended_by] if ended_by else [])
+    for error in errors:
+        if again := retry(context.retry_number, error, runner.settings):
+            raise again from error
+    _log_guards(context, flow, bad)
+    settle_those_behind(context, asked)
+    if not bad and ended_by is None:
+        return None
+    failure = _failure(flow, bad, len(keys) - done - len(bad), len(asked), ended_by)
+    if _goes_on(context, bad, errors):
+        report = SyncReport(flow.stream, errors=(failure.description or "",))
+        context.log_event(incomplete(asset_key(flow.stream), report, failure.metadata))
+        return None
+    return failure
+
+
+def _done_before(context: dg.AssetExecutionContext) -> set[str]:
+    """The partitions of which this run has materialized all that is selected."""
+    made: dict[str, set[dg.AssetKey]] = {}
+    logs = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    for entry in logs:
+        if (m := entry.asset_materialization) and m.partition:
+            made.setdefault(m.partition, set()).add(m.asset_key)
+    return {key for key, assets in made.items() if assets >= set(context.selected_asset_keys)}
+
+
+def _goes_on(context: dg.AssetExecutionContext, bad: Sequence[PartitionDone], errors: Sequence[SyncError]) -> bool:
+    """Whether the next scheduled run does what is missing: only requests were used up, and nobody waits for it.
+
+    Who began a backfill does, and is told which partitions are missing.
+    """
+    used_up = all(isinstance(error, RateLimited) for error in errors) and all(result.error for result in bad)
+    return used_up and "dagster/backfill" not in context.run.tags
+
+
+def _log_guards(context: dg.AssetExecutionContext, flow: PartitionedFlow, bad: Sequence[PartitionDone]) -> None:
+    """Of each stream that ran, whether the guard stopped it in any partition of this run."""
+    for part in flow.parts:
+        key = asset_key(part.stream)
+        if key not in context.selected_asset_keys:
+            continue
+        stopped = [result.key for result in bad if result.guarded and result.report.stream == part.stream]
+        said = f"stopped in {_named(stopped)}" if stopped else "no more rows vanished than is believable"
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=key,
+            check_name=GUARD,
+            passed=not stopped,
+            description=said,
+            blocking=True,
+            metadata={"partitions": dg.MetadataValue.json(stopped)},
+        )
+        context.log_event(evaluation)  # pyright: ignore[reportArgumentType]
 
 
 def coverage_check(flow: PartitionedFlow, runner: Runner) -> dg.AssetCheckEvaluation:
@@ -107,7 +161,11 @@ def _asked_for(
     context: dg.AssetExecutionContext, flow: PartitionedFlow, runner: Runner, config: PartitionsConfig
 ) -> Sequence[str]:
     keys = list(dict.fromkeys([*partitions_of_run(context), *config.keys]))
-    return (keys or PartitionRunner(runner.settings).stalest_first(flow))[: config.at_most]
+    if not keys:
+        minutes = config.older_than_minutes
+        older_than = None if minutes is None else timedelta(minutes=minutes)
+        keys = PartitionRunner(runner.settings).stalest_first(flow, older_than=older_than)
+    return keys[: config.at_most]
 
 
 def _materialized(report: SyncReport) -> dg.AssetMaterialization:
@@ -134,7 +192,7 @@ def _failure(
     return dg.Failure(
         description="\n".join(said),
         metadata=partition_failure_metadata(bad, ended_by, left),
-        allow_retries=ended_by is not None and ended_by.transient and not isinstance(ended_by, RateLimited),
+        allow_retries=False,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -26,7 +26,7 @@ from sync_pipelines.flows.spec import Flow, PartitionedFlow, PartitionRead, Part
 from sync_pipelines.flows.syncing import PartitionDone, Syncing, report_of
 from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.state import PostgresStateStore
-from sync_pipelines.postgres.streams import last_complete, last_reports, never_complete
+from sync_pipelines.postgres.streams import last_changed, last_complete, last_reports, never_complete
 from sync_pipelines.settings import Settings
 
 __all__ = ["PartitionDone", "PartitionRunner"]
@@ -48,13 +48,22 @@ class PartitionRunner:
         oldest = datetime.now(UTC) - partitions.keep
         return sorted((k for k, gone in known.items() if gone is None or gone > oldest), key=lambda k: (len(k), k))
 
-    def stalest_first(self, flow: PartitionedFlow) -> list[str]:
-        """The partitions that are there upstream: first those never read to the end, then the longest ago."""
+    def stalest_first(self, flow: PartitionedFlow, *, older_than: timedelta | None = None) -> list[str]:
+        """The partitions that are there upstream: first those never read to their end, then those that changed
+        since, then the longest ago.
+
+        `older_than` leaves out what was read to its end within that time, and has not changed.
+        """
+        partitions = flow.partitions
         with open_database(self.settings, flow.stream).session() as session:
-            known = _known(PostgresStateStore(session), flow.partitions, self.settings)
+            known = _known(PostgresStateStore(session), partitions, self.settings)
             there = [key for key, gone in known.items() if gone is None]
             read = last_complete(session, flow.stream)
-        return sorted(there, key=lambda key: (key in read, read.get(key), len(key), key))
+            changed = {} if isinstance(partitions, Sites) else last_changed(session, partitions.system)
+        urgent = {key for key in there if key not in read or changed.get(key, read[key]) > read[key]}
+        oldest = datetime.now(UTC) - (older_than or timedelta())
+        due = [key for key in there if older_than is None or key in urgent or read[key] <= oldest]
+        return sorted(due, key=lambda key: (key in read, key not in urgent, read.get(key), len(key), key))
 
     def uncovered(self, flow: PartitionedFlow) -> list[tuple[str, str, datetime | None]]:
         """The partitions whose last reading was not complete: which, why, and when it last was."""

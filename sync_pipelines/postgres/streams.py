@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from sync_pipelines.postgres.engine import Session
-from sync_pipelines.postgres.tables.sync import streams
+from sync_pipelines.postgres.tables.sync import external_refs, streams
 
-__all__ = ["last_complete", "last_reports", "never_complete"]
+__all__ = ["last_changed", "last_complete", "last_reports", "never_complete"]
 
 
 def last_complete(session: Session, stream: str) -> Mapping[str, datetime]:
@@ -22,6 +22,16 @@ def last_complete(session: Session, stream: str) -> Mapping[str, datetime]:
     )
     with session.transaction() as connection:
         return {row[0].removeprefix(prefix): row[1] for row in connection.execute(query)}
+
+
+def last_changed(session: Session, system: str) -> Mapping[str, datetime]:
+    """When the row of each record of this system was last written, by the upstream's id."""
+    name, _, kind = system.rpartition(":")
+    query = sa.select(external_refs.c.external_id, external_refs.c.updated_at).where(
+        external_refs.c.system == name, external_refs.c.type == kind
+    )
+    with session.transaction() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def last_reports(session: Session, stream: str) -> Mapping[str, tuple[Mapping[str, Any], datetime | None]]:

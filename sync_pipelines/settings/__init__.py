@@ -114,6 +114,8 @@ class Settings(Pace):
     bakalari_schema: _SCHEMA = Field(default="bakalari", validation_alias="BAKALARI_SCHEMA")
     dagster_schema: _SCHEMA = Field(default="dagster", validation_alias="DAGSTER_SCHEMA")
     tables_file: Path | None = Field(default=None, validation_alias="SYNC_TABLES_FILE")
+    retries: int = Field(default=2, ge=0, le=10, validation_alias="SYNC_RETRIES")
+    retry_seconds: float = Field(default=15, ge=0, le=600, validation_alias="SYNC_RETRY_SECONDS")
     alert_urls: SecretStr | None = Field(default=None, validation_alias="SYNC_ALERT_URLS")
     slow_seconds: str = Field(default="60", validation_alias="SYNC_SLOW_SECONDS")
     max_error_rate: float = Field(default=0.01, ge=0, le=1, validation_alias="SYNC_MAX_ERROR_RATE")

@@ -8,8 +8,7 @@ import dagster as dg
 import pytest
 
 from sync_pipelines.definitions import defs
-from sync_pipelines.defs.assets import FLOW_ASSETS
-from sync_pipelines.defs.config import SyncConfig, asset_key
+from sync_pipelines.defs.config import SyncConfig
 from sync_pipelines.defs.launch import launch
 from sync_pipelines.flows.registry import FLOWS
 from sync_pipelines.flows.runner import Finished, Runner
@@ -114,23 +113,6 @@ def test_the_launchpad_takes_what_the_failure_says_to_put_there(
             config, instance=instance, resources={"runner": runner}
         )
     assert done.success
-
-
-def test_a_failure_that_a_rerun_would_not_mend_is_not_retried(
-    sync_settings: Callable[..., Settings], serve: Callable[[Any], str]
-) -> None:
-    platform = Platform.invented(users=100)
-    runner = Runner(sync_settings(serve(platform)))
-    runner.run(USERS)
-    platform.users.clear()
-    asset = next(asset for asset in FLOW_ASSETS if asset.key == asset_key(USERS.stream))
-    with pytest.raises(dg.Failure, match="100 of 100") as caught:
-        asset(dg.build_asset_context(), config=SyncConfig(), runner=runner)
-    assert caught.value.allow_retries is False
-    unreachable = Runner(sync_settings("http://127.0.0.1:1/api/v1"))
-    with pytest.raises(dg.Failure) as caught:
-        asset(dg.build_asset_context(), config=SyncConfig(), runner=unreachable)
-    assert caught.value.allow_retries is True
 
 
 def test_some_of_a_jobs_flows_can_run_alone(run: Callable[..., Finished]) -> None:

@@ -45,8 +45,9 @@ def materialized(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult
 
 def coverage(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
     logs = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    (event,) = [entry.dagster_event for entry in logs if entry.dagster_event]
-    return event.asset_check_evaluation_data
+    found = [entry.dagster_event.asset_check_evaluation_data for entry in logs if entry.dagster_event]
+    (evaluation,) = [one for one in found if one.check_name == "coverage"]
+    return evaluation
 
 
 def test_a_school_is_a_run_with_an_event_for_each_of_its_streams(instance: dg.DagsterInstance) -> None:
@@ -138,7 +139,7 @@ def test_the_check_alone_asks_nobody(instance: dg.DagsterInstance, schools: list
 
 
 def test_a_tick_asks_for_a_run_a_school_each_in_a_queue_of_its_own(instance: dg.DagsterInstance) -> None:
-    tick = defs.resolve_schedule_def("bakalari_every_15_minutes").evaluate_tick(
+    tick = defs.resolve_schedule_def("bakalari_sync_schedule").evaluate_tick(
         dg.build_schedule_context(instance=instance, repository_def=defs.get_repository_def())
     )
     requests = tick.run_requests or []
@@ -150,7 +151,7 @@ def test_a_tick_asks_for_a_run_a_school_each_in_a_queue_of_its_own(instance: dg.
 def test_without_settings_a_tick_is_skipped_and_says_what_is_missing() -> None:
     with dg.instance_for_test() as instance:
         context = dg.build_schedule_context(instance=instance)
-        tick = defs.resolve_schedule_def("bakalari_every_15_minutes").evaluate_tick(context)
+        tick = defs.resolve_schedule_def("bakalari_sync_schedule").evaluate_tick(context)
     assert tick.run_requests == []
     assert "BAKALARI_URL" in (tick.skip_message or "")
 
