@@ -44,7 +44,7 @@ class Absence:
     def settle(self, coverage: Coverage) -> None:
         """Mark what vanished and settle the rejects of records that are gone. Raises GuardTripped."""
         within = coverage.within or _everywhere
-        missing, living = self._missing(coverage, within)
+        missing, living, bound = self._missing(coverage, within)
         if missing and self.known.stand_ins:
             self.tally.error(
                 f"{len(missing)} rows are missing upstream and {NOT_MARKED}: "
@@ -56,15 +56,19 @@ class Absence:
                 self._vanish(missing[start : start + self.job.batch_size])
         if not self.job.plan:
             self._settle_rejects(coverage.snapshot_of, within)
+            self.tally.rows = bound - self.tally.deleted
         self.tally.complete = self.tally.ended_by is None
 
-    def _missing(self, coverage: Coverage, within: Callable[[ExternalKey], bool]) -> tuple[list[Binding], int]:
-        """What is bound within the coverage and was not read, and how much was bound there before this run."""
+    def _missing(
+        self, coverage: Coverage, within: Callable[[ExternalKey], bool]
+    ) -> tuple[list[Binding], int, int]:
+        """What is bound within the coverage and was not read; how much was bound there before the run; and all."""
         store = self.job.store
         missing: list[Binding] = []
-        living = 0
+        living = in_all = 0
         for system in coverage.snapshot_of:
             bound = store.count_bindings(system)
+            in_all += bound
             living -= self.known.of(system).added
             if coverage.within is None and not self.job.plan and self.known.nothing_is_missing(system, bound):
                 living += bound
@@ -74,7 +78,7 @@ class Absence:
                     living += 1
                     if not self.known.was_read(binding.key):
                         missing.append(binding)
-        return missing, living
+        return missing, living, in_all
 
     def _check(self, missing: int, living: int) -> None:
         """Raise GuardTripped where too many of the `living` rows are missing to have really vanished.
@@ -110,6 +114,7 @@ class Absence:
         for binding, error in zip(bindings, in_transaction(job.store, mark), strict=True):
             if error is None:
                 tally.deleted += 1
+                tally.difference(Difference.masked(binding.key, "vanished"))
                 job.logger.deleted(binding.key)
             else:
                 # It stays bound and unmarked, so that the next run tries again.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
@@ -62,11 +62,12 @@ class Batch(Generic[D]):
 
 @dataclass(slots=True)
 class Result:
-    """What became of a batch."""
+    """What became of a batch. `fields` has the names of those that differed, of each change a report will show."""
 
     plan: BatchPlan
     bindings: Mapping[ExternalKey, Binding]
     done: list[tuple[Change, Written]] = field(default_factory=list[tuple[Change, Written]])
+    fields: Mapping[ExternalKey, Collection[str]] = field(default_factory=dict[ExternalKey, Collection[str]])
 
     def bound(self) -> list[ExternalKey]:
         """The keys that now have a binding which is not vanished."""

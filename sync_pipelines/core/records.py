@@ -40,6 +40,7 @@ __all__ = [
 D = TypeVar("D")
 
 _STAND_IN = "unidentified:"
+_MASKED = ("•••", "•••")
 
 
 class _Pair(NamedTuple):
@@ -247,11 +248,17 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a planned write would do to one row: "created", "updated", "restored" or "vanished".
+    """What a write would do to one row, or did: "created", "updated", "restored" or "vanished".
 
-    `fields` has old and new value of each field that would change; a new row's old values are None.
+    Of a plan, `fields` has old and new value of each field that would change; a new row's old values are None. Of
+    a run it has the names alone, where they are known, and none of a new row.
     """
 
     key: ExternalKey
     change: str
     fields: Mapping[str, tuple[Any, Any]]
+
+    @classmethod
+    def masked(cls, key: ExternalKey, change: str, names: Iterable[str] = ()) -> Difference:
+        """What was done, without the values: these are nobody's to keep who only wants to know what happened."""
+        return cls(key, change, dict.fromkeys(names, _MASKED))

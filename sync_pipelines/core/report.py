@@ -13,6 +13,7 @@ __all__ = ["Fact", "SyncReport", "Tally"]
 
 _KEPT_ERRORS = 20
 _KEPT_DIFFERENCES = 20
+_NOT_KEPT = ("differences", "rows")
 
 #: Something that a source learnt of its upstream: a word, a number, or the rows of a table.
 Fact: TypeAlias = str | int | bool | Sequence[Mapping[str, str | int | bool]]
@@ -24,9 +25,12 @@ class SyncReport:
 
     `duration_ms` is wall time. `complete` is true when the read provably held everything there is.
     `errors` are sentences without personal data: the first refused records, and last what ended the run or
-    kept it from being complete. `differences` are what a plan would change, the first of them; they hold the
-    records' values, and are not among what `to_dict` gives. `facts` are what the source learnt of its upstream
-    on the way, without personal data.
+    kept it from being complete. `facts` are what the source learnt of its upstream on the way, without personal
+    data.
+
+    Not among what `to_dict` gives: `differences`, the first of what a plan would change, with the records' values,
+    or of what a run changed, without; and `rows`, how many records of the upstream have a row that is not marked
+    as vanished, where a complete read counted them.
     """
 
     stream: str
@@ -45,17 +49,18 @@ class SyncReport:
     errors: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
     facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
+    rows: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The counters as JSON-ready data; the keys are the field names, "facts" only where there are any."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("facts", "differences")}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("facts", *_NOT_KEPT)}
         facts = {"facts": dict(self.facts)} if self.facts else {}
         return {**values, "errors": list(self.errors), **facts}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SyncReport:
         """The inverse of `to_dict`; unknown keys are ignored."""
-        known = {f.name for f in fields(cls)} - {"differences"}
+        known = {f.name for f in fields(cls)}.difference(_NOT_KEPT)
         kept: dict[str, Any] = {name: value for name, value in data.items() if name in known}
         kept["errors"] = tuple(kept.get("errors", ()))
         return cls(**kept)
@@ -75,6 +80,7 @@ class Tally:
     failed: int = 0
     complete: bool = False
     ended_by: str | None = None
+    rows: int | None = None
     _errors: list[str] = field(default_factory=list[str])
     _more_errors: int = 0
     _differences: list[Difference] = field(default_factory=list[Difference])
@@ -87,9 +93,14 @@ class Tally:
         else:
             self._more_errors += 1
 
+    @property
+    def room(self) -> int:
+        """How many differences more are kept."""
+        return _KEPT_DIFFERENCES - len(self._differences)
+
     def difference(self, difference: Difference) -> None:
-        """Keep a sample of what would change."""
-        if len(self._differences) < _KEPT_DIFFERENCES:
+        """Keep a sample of what changes."""
+        if self.room:
             self._differences.append(difference)
 
     def report(
@@ -115,6 +126,7 @@ class Tally:
             errors=(*self._errors, *more, *ended),
             differences=tuple(self._differences),
             facts={_writable(name): _fact(value) for name, value in (facts or {}).items()},
+            rows=self.rows,
         )
 
 

@@ -12,7 +12,7 @@ from sync_pipelines.core.logger import hears
 from sync_pipelines.core.pages import Pages
 from sync_pipelines.core.plan import version_prefix
 from sync_pipelines.core.ports import BulkTarget
-from sync_pipelines.core.records import ExternalKey, Mark, Payload, Records, Reject, Stage
+from sync_pipelines.core.records import Difference, ExternalKey, Mark, Payload, Records, Reject, Stage
 from sync_pipelines.core.report import Tally
 from sync_pipelines.core.writing import Writer
 from sync_pipelines.errors import SourceError, SyncError
@@ -138,6 +138,8 @@ class Sorter(Generic[D]):
             known.added += len(item.keys)
             known.versions.update(map(hash, zip(item.keys, self._stored(item.versions), strict=True)))
             self._tally.created += len(item.keys)
+            for key in item.keys[: self._tally.room]:
+                self._tally.difference(Difference.masked(ExternalKey(item.system, key), "created"))
             if self._hears_created or known.rejects:
                 keys = [ExternalKey(item.system, key) for key in item.keys]
                 for key in keys:

@@ -5,14 +5,14 @@ For a plan it is only found out what that would come to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sync_pipelines.core.batch import Batch, Result
 from sync_pipelines.core.known import Known
 from sync_pipelines.core.plan import BatchPlan, plan_batch, version_prefix
 from sync_pipelines.core.ports import Annotating, BulkTarget
-from sync_pipelines.core.records import Binding, Change, Outcome, Stage, Written
+from sync_pipelines.core.records import Binding, Change, Difference, ExternalKey, Outcome, Stage, Written
 from sync_pipelines.core.report import Tally
 from sync_pipelines.core.transactions import in_transaction
 from sync_pipelines.errors import TargetError
@@ -71,6 +71,7 @@ class Writer(Generic[D]):
     def _write(self, batch: Batch[D]) -> Result:
         store, result = self._job.store, self._plan(batch)
         plan, done = result.plan, result.done
+        result.fields = self._fields_of_the_first(plan.changes)
         results: Sequence[Written | TargetError] = self._target.upsert_many(plan.changes) if plan.changes else ()
         for change, written in zip(plan.changes, results, strict=True):
             if isinstance(written, TargetError):
@@ -91,6 +92,14 @@ class Writer(Generic[D]):
         if batch.token is not None:
             store.save_checkpoint(self._job.name, self._prefix + batch.token)
         return result
+
+    def _fields_of_the_first(self, changes: Sequence[Change]) -> Mapping[ExternalKey, Collection[str]]:
+        """Which fields differ, of so many changes as the report still shows: looked at while they still do."""
+        first = changes[: self._tally.room]
+        bound = [change for change in first if change.binding]
+        found = self._target.preview(bound) if bound and hasattr(self._job.target, "preview") else ()
+        names = {d.key: tuple(d.fields) for d in found if isinstance(d, Difference)}
+        return {change.key: names.get(change.key, ()) for change in first}
 
     def _preview(self, batch: Batch[D]) -> Result:
         """What `_write` would come to, found out by reading."""
@@ -115,6 +124,9 @@ class Writer(Generic[D]):
             logger.skipped(key)
         for change, written in result.done:
             tally.restored += _was_vanished(change)
+            if written.outcome is not Outcome.UNCHANGED and change.key in result.fields:
+                did = "restored" if _was_vanished(change) else written.outcome.value
+                tally.difference(Difference.masked(change.key, did, result.fields[change.key]))
             if written.outcome is Outcome.CREATED:
                 tally.created += 1
                 logger.created(change.key)

@@ -34,7 +34,7 @@ class Preview:
     def _bound(self, changes: Sequence[Change], fields: Fields) -> Sequence[Difference | None]:
         ids = [change.binding.internal_id for change in changes if change.binding]
         relation = self._relation
-        rows = self._compare(changes, fields, f"t.{relation.id} = {relation.as_id(f'i.{ROW}')}", ids)
+        rows = self._compare(changes, fields, f"t.{relation.id} = {relation.as_id(f'i.{ROW}')}", "true", ids)
         return [self._difference(change, fields, rows.get(n)) for n, change in enumerate(changes)]
 
     def _new(self, changes: Sequence[Change], fields: Fields) -> Sequence[Difference | TargetError | None]:
@@ -43,7 +43,8 @@ class Preview:
             f"t.{relation.column(name)} = CAST(i.{quoted(name)} AS {relation.type(name)})"
             for name in self._spec.natural_key
         )
-        rows = self._compare(changes, fields, same, [None] * len(changes))
+        # No index leads from a row to its binding: it is only asked where that is not known.
+        rows = self._compare(changes, fields, same, relation.is_bound("t"), [None] * len(changes))
         return [self._new_one(change, fields, rows.get(n)) for n, change in enumerate(changes)]
 
     def _new_one(
@@ -69,7 +70,7 @@ class Preview:
         return Difference(change.key, "updated", found) if found or unsynced else None
 
     def _compare(
-        self, changes: Sequence[Change], fields: Fields, on: str, ids: Sequence[str | None]
+        self, changes: Sequence[Change], fields: Fields, on: str, bound: str, ids: Sequence[str | None]
     ) -> dict[int, Sequence[Any]]:
         """The rows that changes would meet: number, id, bound, vanished, unsynced; old, new, differs a field."""
         spec, relation = self._spec, self._relation
@@ -83,7 +84,7 @@ class Preview:
         vanished = f"t.{quoted(spec.vanished_at)} IS NOT NULL" if spec.vanished_at else "false"
         unsynced = f"t.{quoted(spec.synced_at)} IS NULL" if spec.synced_at else "false"
         query = (
-            f"SELECT i.{NUMBER}, t.{relation.id}::text, {relation.is_bound('t')}, "
+            f"SELECT i.{NUMBER}, t.{relation.id}::text, {bound}, "
             f"{vanished}, {unsynced}, {', '.join(looks)} "
             f"FROM unnest({arrays}) AS i ({names}) JOIN {relation} t ON {on}"
         )

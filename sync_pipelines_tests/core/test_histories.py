@@ -252,6 +252,8 @@ def replay(workshop: Workshop, history: Sequence[Step], batch_size: int) -> None
             report = workshop.sync(items_of(step), coverage, **options)
             assert counts(report) == expected
             assert report.complete == step.complete
+            living = [k for k, vanished in after.bound.items() if not vanished]
+            assert report.rows == (len(living) if step.complete else None)
             assert observed(workshop) == after
         consistent(workshop)
     again = workshop.snapshot(items_of(calm), batch_size=batch_size, allow_mass_vanish=True)

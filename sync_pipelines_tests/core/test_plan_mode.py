@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_pipelines.core import Mark
+from sync_pipelines.core import Mark, SyncReport
 from sync_pipelines.errors import GuardTripped
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines_tests.core.workshop import (
@@ -98,7 +98,14 @@ def agrees(workshop: Workshop, before: dict[str, str], after: dict[str, str], ba
     held = everything(workshop)
     plan = workshop.snapshot(items, plan=True, batch_size=batch_size)
     assert everything(workshop) == held
-    assert counts(workshop.snapshot(items, batch_size=batch_size)) == counts(plan)
+    done = workshop.snapshot(items, batch_size=batch_size)
+    assert counts(done) == counts(plan)
+    assert sample(done) == sample(plan)
+
+
+def sample(report: SyncReport) -> list[tuple[str, str, list[str]]]:
+    """Which rows changed, and which of their fields; of a new row all did."""
+    return sorted((d.key.key, d.change, sorted(d.fields) * (d.change != "created")) for d in report.differences)
 
 
 @given(states, states, st.integers(1, 8))

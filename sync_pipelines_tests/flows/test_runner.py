@@ -212,7 +212,9 @@ def test_a_plan_changes_nothing_and_says_what_the_run_then_does(
         assert everything(query) == before
         done = [runner.run(flow) for flow in FLOWS]
         assert [counters(report) for report in planned] == [counters(report) for report in done], step
-    assert not any(report.differences for report in done)
+    assert [(d.key.key, d.change, dict(d.fields)) for r in done for d in r.differences] == [
+        (gone["id"], "restored", {})
+    ]
 
 
 def test_a_plan_shows_old_and_new_values(sync: Sync, sync_settings: Any, serve: Any) -> None:
