@@ -89,7 +89,7 @@ def launch_flows(settings: Settings, flows: Sequence[Flow], config: Mapping[str,
         else:
             job = defs.resolve_implicit_global_asset_job_def()
         with shown_progress() as progress:
-            return launch(job, flows, Runner(settings, progress), SyncConfig(**config))
+            return launch(job, flows, Runner(_at_once(settings), progress), SyncConfig(**config))
 
 
 def launch_partitions(
@@ -106,4 +106,9 @@ def launch_partitions(
         job = defs.resolve_job_def(partition_job_name(flows[0].partitions.name))
         asked = PartitionsConfig(keys=list(keys), **config)
         with shown_progress() as progress:
-            return launch(job, flows, Runner(settings, progress), asked)
+            return launch(job, flows, Runner(_at_once(settings), progress), asked)
+
+
+def _at_once(settings: Settings) -> Settings:
+    """Somebody sits and waits: what fails is said, and not tried again by itself a minute later."""
+    return settings.model_copy(update={"retries": 0})

@@ -62,10 +62,12 @@ def test_the_demo_shows_a_succeeded_run_and_a_running_schedule_and_leaves_nothin
         '{schedulesOrError(repositorySelector:{repositoryName:"__repository__",'
         'repositoryLocationName:"sync_pipelines"}){... on Schedules{results{name scheduleState{status}}}}}',
     )
-    assert schedules["schedulesOrError"]["results"] == [
-        {"name": f"{upstream}_every_15_minutes", "scheduleState": {"status": "RUNNING"}}
-        for upstream in ("bakalari", "wtl")
-    ]
+    assert {s["name"]: s["scheduleState"]["status"] for s in schedules["schedulesOrError"]["results"]} == {
+        "bakalari_school_hours": "STOPPED",
+        "bakalari_sync_schedule": "RUNNING",
+        "wtl_courses_sync_schedule": "RUNNING",
+        "wtl_sync_schedule": "RUNNING",
+    }
     second = subprocess.run([*COMMAND, "demo"], env=clean_environment, capture_output=True, text=True, check=False)
     assert "a demo is running" in one_clear_line(second, 2)
     started = descendants(process)

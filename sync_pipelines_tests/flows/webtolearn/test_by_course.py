@@ -1,5 +1,6 @@
 """Who has access to a course: partitions, each for itself."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -197,6 +198,27 @@ def test_the_course_read_longest_ago_comes_first_and_before_it_one_never_read(sc
     school.platform.switch_on("null", path=f"/training/{two}/user/list")
     school.courses(two)
     assert school.known() == [*rest, two, three, one]
+
+
+def test_what_is_due_are_courses_never_read_then_changed_ones_then_those_not_read_for_long(school: School) -> None:
+    school.lists()
+    one, two, three, four, *rest = school.ids("courses")
+    for course in (four, one, two, three):
+        school.courses(course)
+    school.platform.put("courses", two, {"id": two, "name": "Inny tytul"})
+    school.run(COURSES)
+    runner = PartitionRunner(school.settings)
+    assert runner.stalest_first(COURSE_USERS) == [*rest, two, four, one, three]
+    within_an_hour = timedelta(hours=1)
+    assert runner.stalest_first(COURSE_USERS, older_than=within_an_hour) == [*rest, two]
+    school.query(
+        "UPDATE sync.streams SET last_complete_at = last_complete_at - interval '2 hours' "
+        f"WHERE stream = 'wtl/course_users/{one}'"
+    )
+    assert runner.stalest_first(COURSE_USERS, older_than=within_an_hour) == [*rest, two, one]
+    for course in (*rest, two, one):
+        school.courses(course)
+    assert runner.stalest_first(COURSE_USERS, older_than=within_an_hour) == []
 
 
 def test_another_platforms_courses_are_not_read_into_the_tables(synced: School) -> None:
