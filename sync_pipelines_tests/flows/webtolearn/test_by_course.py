@@ -215,7 +215,7 @@ def test_what_is_due_are_courses_never_read_then_changed_ones_then_those_not_rea
         "UPDATE sync.streams SET last_complete_at = last_complete_at - interval '2 hours' "
         f"WHERE stream = 'wtl/course_users/{one}'"
     )
-    assert runner.stalest_first(COURSE_USERS, older_than=within_an_hour) == [*rest, two, one]
+    assert runner.stalest_first(COURSE_USERS, older_than=within_an_hour) == [*rest, one, two]
     for course in (*rest, two, one):
         school.courses(course)
     assert runner.stalest_first(COURSE_USERS, older_than=within_an_hour) == []
