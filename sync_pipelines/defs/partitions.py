@@ -23,7 +23,14 @@ from sync_pipelines.flows.spec import PartitionedFlow, Partitions, Sites
 from sync_pipelines.flows.syncing import PartitionDone
 from sync_pipelines.log import redact
 
-__all__ = ["COVERAGE", "PARTITIONS_DEFS", "coverage_check", "keep_in_step", "sync_partitions"]
+__all__ = [
+    "COVERAGE",
+    "PARTITIONS_DEFS",
+    "coverage_check",
+    "keep_in_step",
+    "steps_towards",
+    "sync_partitions",
+]
 
 #: The check of a flow whose partitions land before they are synced.
 COVERAGE = "coverage"
@@ -38,12 +45,17 @@ _NAMED = 10
 def keep_in_step(instance: dg.DagsterInstance, partitions: Partitions | Sites, runner: Runner) -> list[str]:
     """Make the instance's partitions those that there are, and give them: new ones come, those long gone go."""
     there = PartitionRunner(runner.settings).keys(partitions)
-    before = set(instance.get_dynamic_partitions(partitions.name))
-    if new := [key for key in there if key not in before]:
+    new, gone = steps_towards(there, instance.get_dynamic_partitions(partitions.name))
+    if new:
         instance.add_dynamic_partitions(partitions.name, new)
-    for key in before.difference(there):
+    for key in gone:
         instance.delete_dynamic_partition(partitions.name, key)
     return there
+
+
+def steps_towards(there: Sequence[str], before: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The partitions to add and those to delete, so that there are these; each in its order."""
+    return [key for key in there if key not in set(before)], [key for key in before if key not in set(there)]
 
 
 def sync_partitions(

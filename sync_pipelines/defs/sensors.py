@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sync_pipelines.defs.partitions import PARTITIONS_DEFS
+from sync_pipelines.defs.partitions import PARTITIONS_DEFS, steps_towards
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.partitions import PartitionRunner
 from sync_pipelines.flows.registry import UPSTREAMS, sites_of
@@ -24,8 +24,8 @@ def _in_step(sites: Sites) -> dg.SensorDefinition:
             there = PartitionRunner(Settings.load()).keys(sites)
         except SettingsError as error:
             return dg.SkipReason(str(error))
-        before, definition = context.instance.get_dynamic_partitions(sites.name), PARTITIONS_DEFS[sites.name]
-        new, old = [key for key in there if key not in before], [key for key in before if key not in there]
+        new, old = steps_towards(there, context.instance.get_dynamic_partitions(sites.name))
+        definition = PARTITIONS_DEFS[sites.name]
         if not new and not old:
             return dg.SkipReason("the partitions are those that the settings name")
         requests = [

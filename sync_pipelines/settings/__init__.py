@@ -117,7 +117,7 @@ class Settings(Pace):
     retries: int = Field(default=2, ge=0, le=10, validation_alias="SYNC_RETRIES")
     retry_seconds: float = Field(default=15, ge=0, le=600, validation_alias="SYNC_RETRY_SECONDS")
     alert_urls: SecretStr | None = Field(default=None, validation_alias="SYNC_ALERT_URLS")
-    slow_seconds: str = Field(default="60", validation_alias="SYNC_SLOW_SECONDS")
+    slow_seconds: str = Field(default="60, wtl_courses=900", validation_alias="SYNC_SLOW_SECONDS")
     max_error_rate: float = Field(default=0.01, ge=0, le=1, validation_alias="SYNC_MAX_ERROR_RATE")
     stale_intervals: int = Field(default=3, ge=1, validation_alias="SYNC_STALE_INTERVALS")
     keep_runs_days: int = Field(default=30, ge=1, validation_alias="SYNC_KEEP_RUNS_DAYS")

@@ -8,10 +8,13 @@ import pytest
 from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests_with_backfill_policies
 from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.definitions.partitions.context import partition_loading_context
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sync_pipelines.definitions import defs
 from sync_pipelines.defs.config import PartitionsConfig, SyncConfig
 from sync_pipelines.defs.launch import launch, launch_partitions
+from sync_pipelines.defs.partitions import steps_towards
 from sync_pipelines.flows.registry import FLOWS, partitioned_flows_of
 from sync_pipelines.flows.runner import Finished, Runner
 from sync_pipelines.flows.spec import PartitionedFlow
@@ -244,3 +247,13 @@ def test_an_upstream_that_is_down_is_not_asked_for_every_course(
     *failed, ended = done.reports
     assert (len(failed), ended.partition) == (10, None)
     assert "28 of 38 were not reached: 10 partitions in a row" in ended.errors[0]
+
+
+@given(there=st.lists(st.text(), unique=True), before=st.lists(st.text(), unique=True))
+def test_the_steps_lead_from_the_partitions_there_were_to_those_there_are(
+    there: list[str], before: list[str]
+) -> None:
+    new, gone = steps_towards(there, before)
+    assert (set(before) | set(new)) - set(gone) == set(there)
+    assert not set(new) & set(before)
+    assert set(gone) <= set(before)
