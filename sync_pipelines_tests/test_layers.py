@@ -10,7 +10,10 @@ import pytest
 import sync_pipelines
 
 ROOT = Path(sync_pipelines.__file__).parent
-ALL = {"errors", "log", "settings", "core", "clients", "postgres", "flows", "defs", "definitions", "cli"}
+ALL = {
+    *("errors", "log", "settings", "core", "clients", "postgres", "flows", "alerts"),
+    *("defs", "definitions", "cli"),
+}
 MAY_IMPORT = {
     "errors": set(),
     "log": set(),
@@ -19,7 +22,8 @@ MAY_IMPORT = {
     "clients": {"errors", "log"},
     "postgres": {"errors", "log", "core"},
     "flows": {"errors", "log", "settings", "core", "clients", "postgres"},
-    "defs": {"errors", "log", "settings", "core", "postgres", "flows"},
+    "alerts": {"errors", "log", "settings", "core", "postgres", "flows"},
+    "defs": {"errors", "log", "settings", "core", "postgres", "flows", "alerts"},
     "definitions": {"defs"},
     "cli": ALL | {"sandbox"},
     "sandbox": set(),

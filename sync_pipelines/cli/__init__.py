@@ -25,6 +25,7 @@ _COMMANDS = {
     "demo": "PostgreSQL, a simulated WebToLearn and the Dagster UI, with data flowing.",
     "run": "Sync flows now, through Dagster in this process.",
     "plan": "Say what a run would do, and write nothing.",
+    "alerts": "Who is told of trouble: test, list, watch.",
     "rejects": "The records that were refused: list, show, retry.",
     "db": "The database's schema.",
     "sandbox": "Serve a simulated WebToLearn.",

@@ -1,4 +1,4 @@
-"""The engine's state, in schema sync: bindings, streams, rejects, and the accounts' tokens."""
+"""The engine's state, in schema sync: bindings, streams, rejects, the accounts' tokens, incidents and alerts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from sync_pipelines.postgres.tables.columns import TIME, metadata, now
 
-__all__ = ["external_refs", "rejects", "streams", "upstream_tokens"]
+__all__ = [
+    "alert_deliveries",
+    "alert_position",
+    "alerts",
+    "external_refs",
+    "incidents",
+    "rejects",
+    "streams",
+    "upstream_tokens",
+]
 
 external_refs = sa.Table(
     "external_refs",
@@ -68,5 +77,59 @@ upstream_tokens = sa.Table(
     sa.Column("expires_at", TIME, comment="when the access token ends"),
     sa.Column("rotated_at", TIME, nullable=False, server_default=now),
     sa.Column("state", sa.Text, nullable=False, comment="ok, or needs_login: a person must renew the login"),
+    schema="sync",
+)
+
+incidents = sa.Table(
+    "incidents",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False, comment="failure, slow, error_rate, stale, guard, credentials, …"),
+    sa.Column("subject", sa.Text, nullable=False, comment="a flow as people call it: wtl, bakalari/<school>"),
+    sa.Column("started_at", TIME, nullable=False),
+    sa.Column("ended_at", TIME, comment="null while it lasts"),
+    sa.Column("told_at", TIME, comment="when its start or the last reminder was told; null: nobody knows yet"),
+    sa.Column("closed_at", TIME, comment="ended, and nothing is left to tell of it"),
+    sa.Column("told_to", sa.ARRAY(sa.Text), nullable=False, comment="fingerprints of the receivers that know"),
+    sa.Column("details", JSONB, nullable=False, comment="first error, counts, runs: nothing personal"),
+    sa.Index("incidents_open_key", "kind", "subject", unique=True, postgresql_where=sa.text("closed_at IS NULL")),
+    schema="sync",
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("event", sa.Text, nullable=False, comment="start, reminder or end"),
+    sa.Column("incidents", sa.ARRAY(sa.BigInteger), nullable=False, comment="what it tells of: incidents.id"),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("created_at", TIME, nullable=False),
+    schema="sync",
+)
+
+alert_deliveries = sa.Table(
+    "alert_deliveries",
+    metadata,
+    sa.Column(
+        "alert_id",
+        sa.BigInteger,
+        sa.ForeignKey("sync.alerts.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("receiver", sa.Text, primary_key=True, comment="the fingerprint of its address, never the address"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("next_attempt_at", TIME, comment="not before; null: at once"),
+    sa.Column("delivered_at", TIME, comment="when the receiver took it"),
+    sa.Column("last_error", sa.Text, comment="why it did not, in our words"),
+    sa.Index("alert_deliveries_due", "receiver", "alert_id", postgresql_where=sa.text("delivered_at IS NULL")),
+    schema="sync",
+)
+
+alert_position = sa.Table(
+    "alert_position",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True, comment="whose events: dagster"),
+    sa.Column("position", sa.BigInteger, nullable=False, comment="the last event that incidents were made of"),
     schema="sync",
 )

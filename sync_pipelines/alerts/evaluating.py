@@ -1,0 +1,135 @@
+"""One look: what Dagster and the database show becomes incidents and messages, and they go out.
+
+Incidents and messages are written in one transaction. Any number of processes may look: one at a time does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from sync_pipelines.alerts import states
+from sync_pipelines.alerts.delivery import clock, deliver
+from sync_pipelines.alerts.history import History
+from sync_pipelines.alerts.incidents import Incident, State, reconcile
+from sync_pipelines.alerts.problems import Kind, Observed, Problem
+from sync_pipelines.alerts.receivers import receivers
+from sync_pipelines.alerts.rows import incident_of, row_of
+from sync_pipelines.alerts.states import FlowInUse, flows_in_use, is_left
+from sync_pipelines.alerts.wording import Message, Surroundings, write
+from sync_pipelines.errors import DatabaseError, DatabaseUnavailable
+from sync_pipelines.flows.database import open_database, require_schema
+from sync_pipelines.postgres.alerts import AlertTables, NewAlert, accounts_needing_login, stream_states
+from sync_pipelines.postgres.engine import Database, Session
+from sync_pipelines.settings import Settings
+
+__all__ = ["DAGSTER", "look_and_deliver", "new_alerts"]
+
+#: The subject of trouble with Dagster itself.
+DAGSTER = "dagster"
+# An event's id is given before it can be read: who reads on at once passes by one that comes late.
+_SETTLED = timedelta(seconds=5)
+_DAEMONS_TICK_WITHIN = timedelta(minutes=5)
+
+
+def look_and_deliver(
+    settings: Settings, history: History, *, daemons: bool = False, now: Callable[[], datetime] = clock
+) -> None:
+    """Take in what there is to see, and give receivers what they do not have yet.
+
+    `daemons`: also whether they tick, which none of them can say of itself. Raises DatabaseError, of which
+    SchemaError says that the tables are not there yet.
+    """
+    database = open_database(settings, "alerts")
+    try:
+        with database.session() as session:
+            _look(session, settings, history, now(), daemons=daemons)
+    except DatabaseUnavailable:
+        raise
+    except DatabaseError:
+        require_schema(database)
+        raise
+    deliver(lambda: _outbox(database), receivers(settings.alerted()), now)
+
+
+@contextmanager
+def _outbox(database: Database) -> Generator[AlertTables, None, None]:
+    with database.session() as session:
+        yield AlertTables(session)
+
+
+def _look(session: Session, settings: Settings, history: History, now: datetime, *, daemons: bool) -> None:
+    tables = AlertTables(session)
+    if not tables.try_alone("looking"):
+        return
+    with session.transaction():
+        before = tables.position()
+        state = State(before or 0, tuple(map(incident_of, tables.open_incidents())))
+        newest = history.newest()
+        runs, position = (), newest
+        if before is not None and before <= newest:
+            runs, position = history.ended_after(before, now - _SETTLED)
+        # Otherwise nothing was read yet, or Dagster's history was made anew: what was before is nobody's concern.
+        state = State(min(state.position, newest), state.incidents)
+        used, unused = flows_in_use(settings)
+        problems, looked_at = _states(session, settings, used, history, now, daemons=daemons)
+        observed = Observed(
+            runs=runs,
+            states=problems,
+            looked_at=looked_at,
+            left=frozenset(i.subject for i in state.incidents if is_left(i.subject, used, unused)),
+            busy=history.busy(),
+        )
+        after, notes = reconcile(
+            state,
+            observed,
+            now,
+            receivers=frozenset(receiver.fingerprint for receiver in receivers(settings.alerted())),
+            interval=timedelta(minutes=settings.every_minutes),
+        )
+        around = Surroundings(
+            settings.dagster_webserver_url, {u.flow.name: len(u.members) for u in used if u.members is not None}
+        )
+        changed = [incident for incident in after.incidents if incident not in state.incidents]
+        messages = new_alerts(changed, [write(note, around, now) for note in notes])
+        if changed or position != before:
+            tables.save(position, [row_of(incident, now) for incident in changed], messages, now)
+
+
+def new_alerts(changed: Sequence[Incident], messages: Sequence[Message]) -> list[NewAlert]:
+    """The messages, each with the places of its incidents among those that changed."""
+    places = {incident.key: place for place, incident in enumerate(changed)}
+    return [NewAlert(m.event, m.title, m.body, m.to, [places[i.key] for i in m.incidents]) for m in messages]
+
+
+def _states(
+    session: Session,
+    settings: Settings,
+    used: Sequence[FlowInUse],
+    history: History,
+    now: datetime,
+    *,
+    daemons: bool,
+) -> tuple[list[Problem], frozenset[tuple[Kind, str]]]:
+    streams = {state.stream: state for state in stream_states(session)}
+    problems = [
+        *states.error_rates(used, streams, settings.max_error_rate),
+        *states.stale(
+            used,
+            streams,
+            history,
+            now,
+            intervals=settings.stale_intervals,
+            interval=timedelta(minutes=settings.every_minutes),
+        ),
+        *states.accounts(used, accounts_needing_login(session), settings),
+    ]
+    kinds = (Kind.ERROR_RATE, Kind.STALE, Kind.CREDENTIALS)
+    looked_at = {(kind, one.flow.name) for one in used for kind in kinds}
+    if daemons:
+        looked_at.add((Kind.DAEMON, DAGSTER))
+        if silent := history.silent_daemons(now - _DAEMONS_TICK_WITHIN):
+            names = ", ".join(sorted(name for name, _ in silent))
+            problems.append(Problem(Kind.DAEMON, DAGSTER, f"silent: {names}", since=min(at for _, at in silent)))
+    return problems, frozenset(looked_at)

@@ -1,0 +1,73 @@
+"""What people call what is synced: a flow ("wtl", "wtl_courses", "bakalari"), or a school ("bakalari/<id>").
+
+Made of the registry: a new upstream needs no line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
+from sync_pipelines.flows.spec import Flow, PartitionedFlow, Partitions, Sites, Upstream
+
+__all__ = ["FLOWS_BY_NAME", "NamedFlow", "flow_of", "flow_of_stream"]
+
+
+@dataclass(frozen=True)
+class NamedFlow:
+    """What runs together and is told of together.
+
+    `streams` are all that its runs sync, `settled` those of which each must have been complete for it to be so. Of
+    `partitions`, Sites are subjects of their own; any of Partitions stands for the flow.
+    """
+
+    name: str
+    upstream: Upstream
+    streams: frozenset[str]
+    settled: frozenset[str]
+    partitions: Partitions | Sites | None = None
+
+    def subject(self, partition: str | None) -> str:
+        """Whom a run of this partition concerns; of Sites without one: all."""
+        return f"{self.name}/{partition}" if partition and isinstance(self.partitions, Sites) else self.name
+
+
+def flow_of(subject: str) -> str:
+    """The flow that a subject is, or is one of."""
+    return subject.partition("/")[0]
+
+
+def _name(flow: Flow | PartitionedFlow) -> str:
+    if isinstance(flow, PartitionedFlow) and isinstance(flow.partitions, Partitions):
+        return flow.partitions.name
+    return flow.upstream.name
+
+
+def _settled(flow: Flow | PartitionedFlow) -> Iterable[str]:
+    """A landing that is incomplete is no failure: what was read is synced."""
+    return (flow.stream,) if isinstance(flow, Flow) else (part.stream for part in flow.parts)
+
+
+def _named(flows: Iterable[Flow | PartitionedFlow]) -> Mapping[str, NamedFlow]:
+    together: dict[str, list[Flow | PartitionedFlow]] = {}
+    for flow in flows:
+        together.setdefault(_name(flow), []).append(flow)
+    return {
+        name: NamedFlow(
+            name,
+            members[0].upstream,
+            frozenset(s for f in members for s in ((f.stream,) if isinstance(f, Flow) else f.streams)),
+            frozenset(stream for f in members for stream in _settled(f)),
+            members[0].partitions if isinstance(members[0], PartitionedFlow) else None,
+        )
+        for name, members in together.items()
+    }
+
+
+FLOWS_BY_NAME: Mapping[str, NamedFlow] = _named((*FLOWS, *PARTITIONED_FLOWS))
+
+
+def flow_of_stream(stream: str) -> NamedFlow | None:
+    """The flow whose runs sync this stream."""
+    return next((flow for flow in FLOWS_BY_NAME.values() if stream in flow.streams), None)
