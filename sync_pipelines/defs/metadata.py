@@ -1,18 +1,25 @@
 """A flow's report as run metadata, and back: every counter is a number that the UI can plot over time."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from inspect import unwrap
+from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
 
-from sync_pipelines.core import SyncReport
+from sync_pipelines.core import Difference, SyncReport
+from sync_pipelines.defs.run_report import run_report
 from sync_pipelines.errors import GuardTripped, SyncError
+from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow
 from sync_pipelines.flows.syncing import PartitionDone
 from sync_pipelines.postgres.spec import TableSpec
 
 __all__ = [
+    "code_references",
     "definition_metadata",
     "failed_partitions",
     "failure_metadata",
@@ -25,16 +32,32 @@ __all__ = [
 
 _FAILURE = "failure"
 _FAILED, _NOT_REACHED = "failed_partitions", "partitions_not_reached"
-_NO_FACTS = {f.name for f in fields(SyncReport)} | {_FAILURE, _FAILED, _NOT_REACHED}
+_CHANGES, _REPORT = "changes", "report"
+_NO_FACTS = {f.name for f in fields(SyncReport)} | {_FAILURE, _FAILED, _NOT_REACHED, _CHANGES, _REPORT}
 
 
 def report_metadata(report: SyncReport) -> dict[str, dg.MetadataValue[Any]]:
-    """The counters by their names; the stream and partition are the asset's own."""
+    """The counters by their names, what the table now holds, and the report that people read.
+
+    The stream and partition are the asset's own. Of what changed there are names, and no values.
+    """
     values = report.to_dict()
     del values["stream"], values["partition"]
     errors, facts = values.pop("errors"), values.pop("facts", {})
     metadata = {name: _value(value) for name, value in (*values.items(), *facts.items())}
-    return {**metadata, "errors": dg.MetadataValue.json(errors)} if errors else metadata
+    if report.rows is not None:
+        rows = "dagster/row_count" if report.partition is None else "dagster/partition_row_count"
+        metadata[rows] = dg.MetadataValue.int(report.rows)
+    if report.differences:
+        metadata[_CHANGES] = dg.MetadataValue.table([_changed(d) for d in report.differences])
+    if errors:
+        metadata["errors"] = dg.MetadataValue.json(errors)
+    return {**metadata, _REPORT: dg.MetadataValue.md(run_report(report))}
+
+
+def _changed(difference: Difference) -> dg.TableRecord:
+    names = ", ".join(difference.fields)
+    return dg.TableRecord({"key": difference.key.key, "change": difference.change, "fields": names})
 
 
 def _value(value: Any) -> dg.MetadataValue[Any]:
@@ -48,7 +71,7 @@ def _value(value: Any) -> dg.MetadataValue[Any]:
 def report_from_metadata(
     stream: str, metadata: Mapping[str, dg.MetadataValue[Any]], partition: str | None = None
 ) -> SyncReport:
-    """The inverse of `report_metadata`; entries that are neither counter nor fact are ignored."""
+    """The inverse of `report_metadata`, but for what is only shown; other entries are ignored."""
     values = {name: _plain(entry) for name, entry in metadata.items()}
     facts = {name: value for name, value in values.items() if name not in _NO_FACTS and "/" not in name}
     return SyncReport.from_dict({**values, "stream": stream, "partition": partition, "facts": facts})
@@ -95,6 +118,27 @@ def definition_metadata(table: TableSpec, view: str) -> dict[str, Any]:
     return {**known, **stage_metadata(table.table)} if isinstance(table.table, sa.Table) else known
 
 
+def code_references(asset: Flow | PartitionedFlow | Part) -> dict[str, Any]:
+    """Where in the code an asset is read, or of a part how it is mapped: a file and a line."""
+    code = _code(asset)
+    with warnings.catch_warnings():
+        # Code references are in beta, says a warning for each.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        where = dg.LocalFileCodeReference(
+            file_path=str(Path(code.co_filename).resolve()), line_number=code.co_firstlineno, label=asset.stream
+        )
+        found = dg.CodeReferencesMetadataValue(code_references=[where])
+        return {"dagster/code_references": found}
+
+
+def _code(asset: Flow | PartitionedFlow | Part) -> CodeType:
+    if isinstance(asset, Part):
+        made_by = asset.mapper.map if isinstance(asset.mapper, type) else asset.mapper
+    else:
+        made_by = asset.open_source if isinstance(asset, Flow) else asset.open_reader
+    return unwrap(made_by).__code__
+
+
 def stage_metadata(table: sa.Table) -> dict[str, Any]:
     """The same of a table that is no consumer's to read."""
     return {
@@ -110,7 +154,7 @@ def _column_schema(table: sa.Table) -> dg.TableSchema:
         dg.TableColumn(
             name=column.name,
             type=str(column.type),
-            description=column.comment,
+            description=column.comment or column.doc,
             constraints=dg.TableColumnConstraints(
                 nullable=bool(column.nullable),
                 unique={column.name} in keys,

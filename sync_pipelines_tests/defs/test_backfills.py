@@ -11,6 +11,7 @@ from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from sync_pipelines.definitions import defs
 from sync_pipelines.defs.launch import launch
@@ -24,6 +25,7 @@ _ORIGIN = RemoteJobOrigin(
 )
 _CODE = JobPythonOrigin("wtl_courses_sync", RepositoryPythonOrigin(sys.executable, ModuleCodePointer("m", "defs")))
 BY_COURSE = partitioned_flows_of("wtl")
+USERS = dg.AssetKey(["wtl", "course_users"])
 ASSETS = [dg.AssetKey(flow.stream.split("/")) for flow in BY_COURSE]
 
 
@@ -89,6 +91,14 @@ class Backfill:
 
     def materialized(self, asset: dg.AssetKey) -> set[str]:
         return set(self.instance.get_materialized_partitions(asset))
+
+    def failed(self, asset: dg.AssetKey) -> set[str]:
+        """The partitions that the asset's page shows as failed, and its dialogs select as such."""
+        definition = defs.resolve_assets_def(asset).partitions_def
+        status = get_and_update_asset_status_cache_value(self.instance, asset, definition)
+        assert status is not None
+        assert definition is not None
+        return set(status.deserialize_failed_partition_subsets(definition).get_partition_keys())
 
     @staticmethod
     def _tags(first: str, last: str, backfill: str) -> dict[str, str]:
@@ -168,7 +178,9 @@ def test_a_run_behind_of_whose_courses_one_failed_is_canceled_and_not_tried_agai
     assert not first.success
     assert backfill.left(good, bad) == [None, "CANCELED"]
     done = {keys[n] for n in ((0, 3) if of_job else (0, 3, 5))}
-    assert backfill.materialized(dg.AssetKey(["wtl", "course_users"])) == done
+    assert backfill.materialized(USERS) == done
+    assert backfill.failed(USERS) == {keys[6]}
+    assert backfill.failed(dg.AssetKey(["wtl", "lessons"])) == set()
 
 
 def test_a_run_of_courses_that_are_no_partitions_any_more_is_left_to_say_so(
@@ -189,7 +201,8 @@ def test_what_the_first_run_did_not_reach_is_canceled_and_not_asked_for_again(
     platform.switch_on("bad-token", path="/training/*/user/list")
     assert not backfill.run_first(keys[0], keys[1]).success
     assert backfill.left(*behind) == ["CANCELED", "CANCELED"]
-    assert backfill.materialized(dg.AssetKey(["wtl", "course_users"])) == set()
+    assert backfill.materialized(USERS) == set()
+    assert backfill.failed(USERS) == {keys[n] for n in (0, 1, 3, 6, 7, 8)}
 
 
 def _still_queueing(noted: PartitionBackfill, keys: list[str]) -> dict[str, PartitionBackfill | None]:
@@ -222,3 +235,32 @@ def test_what_is_queued_only_after_the_first_run_began_is_of_that_run_too(
     assert backfill.left(late) == [None]
     for asset in ASSETS:
         assert backfill.materialized(asset) == {keys[n] for n in (0, 5, 6, 7)}
+
+
+def test_of_a_range_just_the_courses_that_failed_are_shown_as_failed_until_they_succeed(
+    backfill: Backfill, keys: list[str], platform: Platform
+) -> None:
+    backfill.note()
+    for n in (2, 4):
+        platform.switch_on("null", path=f"/training/{keys[n]}/user/list")
+    assert not backfill.run_first(keys[1], keys[5]).success
+    assert backfill.failed(USERS) == {keys[2], keys[4]}
+    assert backfill.materialized(USERS) == {keys[n] for n in (1, 3, 5)}
+    platform.faults.clear()
+    for n in (2, 4):
+        assert backfill.run_first(keys[n], keys[n]).success
+    assert backfill.failed(USERS) == set()
+
+
+@pytest.mark.xfail(strict=True, reason="sync_partitions does not say yet what failed: count_as_failed")
+def test_courses_that_no_backfill_asked_for_are_shown_as_failed_too(
+    backfill: Backfill, keys: list[str], platform: Platform
+) -> None:
+    platform.switch_on("null", path=f"/training/{keys[2]}/user/list")
+    named = {"ops": {"wtl__course_users": {"config": {"keys": keys[1:4]}}}}
+    result = backfill.job.execute_in_process(
+        named, instance=backfill.instance, asset_selection=[USERS], raise_on_error=False
+    )
+    assert not result.success
+    assert backfill.failed(USERS) == {keys[2]}
+    assert backfill.materialized(USERS) == {keys[1], keys[3]}

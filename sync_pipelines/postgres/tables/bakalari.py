@@ -11,26 +11,29 @@ __all__ = ["classes", "enrollments", "rosters", "schools", "subjects", "users"]
 
 
 def _school() -> sa.Column[object]:
-    return sa.Column("school_id", sa.Text, sa.ForeignKey("bakalari.schools.id"), nullable=False)
+    key = sa.ForeignKey("bakalari.schools.id")
+    return sa.Column("school_id", sa.Text, key, nullable=False, doc="the school's id in the settings")
 
 
 def _external_id(comment: str) -> sa.Column[object]:
     return sa.Column("external_id", sa.Text(collation="C"), nullable=False, comment=comment)
 
 
-def _to(table: str, column: str, *, nullable: bool = False, comment: str | None = None) -> sa.Column[object]:
+def _to(
+    table: str, column: str, *, nullable: bool = False, comment: str | None = None, doc: str | None = None
+) -> sa.Column[object]:
     key = sa.ForeignKey(f"bakalari.{table}.id")
-    return sa.Column(column, UUID(as_uuid=False), key, nullable=nullable, comment=comment)
+    return sa.Column(column, UUID(as_uuid=False), key, nullable=nullable, comment=comment, doc=doc)
 
 
 rosters = sa.Table(
     "rosters",
     metadata,
-    sa.Column("school_id", sa.Text, primary_key=True),
+    sa.Column("school_id", sa.Text, primary_key=True, doc="the school's id in the settings"),
     sa.Column("snapshot", JSONB, nullable=False, comment="what is known of the school, and which sources list it"),
     sa.Column("digest", sa.Text, nullable=False, comment="a fingerprint of the snapshot"),
     sa.Column("coverage", JSONB, nullable=False, comment="who was asked, what came of it, which lists are whole"),
-    sa.Column("read_at", TIME, nullable=False, server_default=now),
+    sa.Column("read_at", TIME, nullable=False, server_default=now, doc="when the school was last read"),
     sa.Column("changed_at", TIME, nullable=False, server_default=now, comment="since when the snapshot is so"),
     schema="bakalari",
     comment="the last reading of each school; classes, subjects, users and enrollments are synced from it",
@@ -106,8 +109,8 @@ enrollments = sa.Table(
     row_id(),
     _school(),
     _external_id('the person and the subject, as JSON: ["student:GTU4V"," 6"]'),
-    _to("users", "user_id"),
-    _to("subjects", "subject_id"),
+    _to("users", "user_id", doc="who learns it: a student"),
+    _to("subjects", "subject_id", doc="what is learnt"),
     _to("classes", "class_id", comment="the student's; owned by the sync"),
     *sync_columns(),
     sa.UniqueConstraint("user_id", "subject_id", name="enrollments_key"),

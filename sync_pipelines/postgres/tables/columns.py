@@ -1,4 +1,7 @@
-"""What the project's tables share: one metadata, and columns that many have."""
+"""What the project's tables share: one metadata, and columns that many have.
+
+A column is described by its comment; by its `doc` where a released migration made it without one.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,6 @@ def sync_columns() -> tuple[sa.Column[object], ...]:
     return (
         sa.Column("remote_deleted_at", TIME, comment="since when it is missing upstream; null while it is there"),
         sa.Column("last_sync_at", TIME, comment="last time a sync wrote this row; null for local rows"),
-        sa.Column("created_at", TIME, nullable=False, server_default=now),
-        sa.Column("updated_at", TIME, nullable=False, server_default=now),
+        sa.Column("created_at", TIME, nullable=False, server_default=now, doc="when the row was made here"),
+        sa.Column("updated_at", TIME, nullable=False, server_default=now, doc="when the row was last written"),
     )
