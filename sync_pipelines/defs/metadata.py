@@ -37,14 +37,15 @@ _NO_FACTS = {f.name for f in fields(SyncReport)} | {_FAILURE, _FAILED, _NOT_REAC
 
 
 def report_metadata(report: SyncReport) -> dict[str, dg.MetadataValue[Any]]:
-    """The counters by their names, what the table now holds, and the report that people read.
+    """The report that people read, the counters by their names, and what the table now holds.
 
     The stream and partition are the asset's own. Of what changed there are names, and no values.
     """
     values = report.to_dict()
     del values["stream"], values["partition"]
     errors, facts = values.pop("errors"), values.pop("facts", {})
-    metadata = {name: _value(value) for name, value in (*values.items(), *facts.items())}
+    metadata: dict[str, dg.MetadataValue[Any]] = {_REPORT: dg.MetadataValue.md(run_report(report))}
+    metadata.update({name: _value(value) for name, value in (*values.items(), *facts.items())})
     if report.rows is not None:
         rows = "dagster/row_count" if report.partition is None else "dagster/partition_row_count"
         metadata[rows] = dg.MetadataValue.int(report.rows)
@@ -52,7 +53,7 @@ def report_metadata(report: SyncReport) -> dict[str, dg.MetadataValue[Any]]:
         metadata[_CHANGES] = dg.MetadataValue.table([_changed(d) for d in report.differences])
     if errors:
         metadata["errors"] = dg.MetadataValue.json(errors)
-    return {**metadata, _REPORT: dg.MetadataValue.md(run_report(report))}
+    return metadata
 
 
 def _changed(difference: Difference) -> dg.TableRecord:

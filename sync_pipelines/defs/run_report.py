@@ -34,7 +34,10 @@ def _headline(report: SyncReport) -> str:
 
 
 def _counters(report: SyncReport) -> str:
-    return _table(list(_COUNTERS), [[str(getattr(report, name)) for name in _COUNTERS.values()]])
+    """Those that are not 0, and always how much was read: an unchanged run has a narrow table."""
+    counted = {title: getattr(report, name) for title, name in _COUNTERS.items()}
+    shown = {title: str(count) for title, count in counted.items() if count or title == "read"}
+    return _table(list(shown), [list(shown.values())])
 
 
 def _errors(report: SyncReport) -> Iterable[str]:
