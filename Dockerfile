@@ -21,16 +21,16 @@ RUN uv build --wheel --require-hashes --build-constraints requirements.lock --ou
 FROM python:3.11.14-slim-bookworm
 RUN pip uninstall --yes pip setuptools wheel \
  && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin sync \
- && install --directory --owner=sync --group=sync /opt/dagster/storage
+ && install --directory --owner=sync --group=sync /opt/dagster/storage /var/lib/sync-pipelines
 COPY --from=build /opt/venv /opt/venv
 COPY dagster.yaml deploy/workspace.yaml /opt/dagster/
-# Of its own files it writes /opt/dagster/storage and /tmp only.
+# It writes there and to /tmp, and nowhere else.
 ENV PATH=/opt/venv/bin:$PATH \
     DAGSTER_HOME=/opt/dagster \
     HOME=/tmp \
     MPLCONFIGDIR=/tmp/matplotlib \
     PYTHONUNBUFFERED=1 \
-    SYNC_HOME=/tmp/sync-pipelines
+    SYNC_HOME=/var/lib/sync-pipelines
 WORKDIR /opt/dagster
 USER 10001:10001
 # Each service's own health check stands in docker-compose.yml.

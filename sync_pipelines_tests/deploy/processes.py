@@ -62,10 +62,11 @@ class Processes:
             "8800": sandbox,
             "/run/secrets": str(folder / "secrets"),
             "/opt/dagster": str(self._home),
+            "/var/lib/sync-pipelines": str(folder / "home"),
             "/tmp": str(folder / "tmp"),
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        for path in (folder / "secrets", folder / "tmp", self._home / "storage"):
+        for path in (folder / "secrets", folder / "home", folder / "tmp", self._home / "storage"):
             path.mkdir(parents=True)
         for name, value in secrets.items():
             (folder / "secrets" / name).write_text(f"{value}\n")
