@@ -24,7 +24,7 @@ from sync_pipelines.postgres.alerts import AlertTables, NewAlert, accounts_needi
 from sync_pipelines.postgres.engine import Database, Session
 from sync_pipelines.settings import Settings
 
-__all__ = ["DAGSTER", "look_and_deliver", "new_alerts"]
+__all__ = ["DAGSTER", "deliver_what_is_due", "look_and_deliver"]
 
 #: The subject of trouble with Dagster itself.
 DAGSTER = "dagster"
@@ -50,6 +50,12 @@ def look_and_deliver(
     except DatabaseError:
         require_schema(database)
         raise
+    deliver_what_is_due(settings, now)
+
+
+def deliver_what_is_due(settings: Settings, now: Callable[[], datetime] = clock) -> None:
+    """Give receivers what they do not have yet."""
+    database = open_database(settings, "alerts")
     deliver(lambda: _outbox(database), receivers(settings.alerted()), now)
 
 
@@ -92,12 +98,12 @@ def _look(session: Session, settings: Settings, history: History, now: datetime,
             settings.dagster_webserver_url, {u.flow.name: len(u.members) for u in used if u.members is not None}
         )
         changed = [incident for incident in after.incidents if incident not in state.incidents]
-        messages = new_alerts(changed, [write(note, around, now) for note in notes])
+        messages = _new_alerts(changed, [write(note, around, now) for note in notes])
         if changed or position != before:
             tables.save(position, [row_of(incident, now) for incident in changed], messages, now)
 
 
-def new_alerts(changed: Sequence[Incident], messages: Sequence[Message]) -> list[NewAlert]:
+def _new_alerts(changed: Sequence[Incident], messages: Sequence[Message]) -> list[NewAlert]:
     """The messages, each with the places of its incidents among those that changed."""
     places = {incident.key: place for place, incident in enumerate(changed)}
     return [NewAlert(m.event, m.title, m.body, m.to, [places[i.key] for i in m.incidents]) for m in messages]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import threading
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +20,7 @@ __all__ = ["Receiver", "receivers"]
 # A receiver that takes longer is asked again.
 _LONGEST_SECONDS = 15
 _WITH_HOST = {"http", "json", "xml", "form", "mailto"}
+_loading = threading.Lock()
 _HTTP_STATUS = re.compile(r"\berror=(\d{3})\b")
 
 
@@ -65,14 +69,16 @@ def receivers(urls: Iterable[str]) -> list[Receiver]:
     return [Receiver(url, place) for place, url in enumerate(dict.fromkeys(urls), start=1)]
 
 
+@cache
 def _apprise() -> Any:
     """Imported where it is used, for that takes long; what it logs may quote addresses."""
-    import apprise
+    with _loading, warnings.catch_warnings():
+        # Its services are imported with the first address, and some use what Python gives up.
+        warnings.simplefilter("ignore")
+        import apprise
 
-    log = logging.getLogger("apprise")
-    log.propagate = False
-    if not log.handlers:
-        log.addHandler(logging.NullHandler())
+        logging.getLogger("apprise").propagate = False
+        apprise.Apprise().add("json://localhost")
     return apprise
 
 

@@ -41,10 +41,14 @@ class Watcher:
         while True:
             began = time.monotonic()
             try:
-                self.look(daemons=self._is_long_awake(timedelta(seconds=every)))
+                self.look_again(every=every)
             except SyncError as error:
                 _log.error("%s", redact(str(error)))
             time.sleep(max(every - (time.monotonic() - began), 0.1))
+
+    def look_again(self, *, every: float) -> None:
+        """Look, as every so many seconds; at the daemons once they have had time to start, as we have."""
+        self.look(daemons=self._is_long_awake(timedelta(seconds=every)))
 
     def look(self, *, daemons: bool = True) -> None:
         """Look once. Raises SyncError where that was not possible; what that means for people is told already."""

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sync_pipelines.alerts.incidents import Event, Incident, Note
 from sync_pipelines.alerts.problems import Kind
-from sync_pipelines.alerts.words import WORDS, clock_time, count, has_members, label, lasted, number, sentence
+from sync_pipelines.alerts.words import clock_time, count, has_members, label, lasted, number, sentence, words
 from sync_pipelines.log import redact
 
 __all__ = ["Message", "Surroundings", "one_line", "write"]
@@ -68,26 +68,26 @@ def _what_is_so(note: Note, around: Surroundings) -> str:
     lasting = (*note.incidents, *note.others)
     if _is_of_one(lasting, note.flow, around):
         first, *more = sorted(note.incidents, key=_gravity)
-        return "; ".join([sentence(first), *(WORDS[incident.kind].says(incident) for incident in more)])
+        return "; ".join([sentence(first), *(words(incident).says(incident) for incident in more)])
     return f"{label(note.flow)}: {_counted(lasting, note.flow, around)}"
 
 
 def _over(note: Note, around: Surroundings, now: datetime) -> str:
     began = min(incident.started_at for incident in note.incidents)
     ended = max(incident.ended_at or now for incident in note.incidents)
-    words = WORDS[min(note.incidents, key=_gravity).kind]
+    gravest = words(min(note.incidents, key=_gravity))
     left = all(incident.left for incident in note.incidents)
     subjects = {incident.subject for incident in note.incidents}
     if _is_of_one((*note.incidents, *note.others), note.flow, around):
-        who, said = label(note.incidents[0].subject), words.over_one
-        still = "; ".join(WORDS[incident.kind].says(incident) for incident in note.others)
+        who, said = label(note.incidents[0].subject), gravest.over_one
+        still = "; ".join(words(incident).says(incident) for incident in note.others)
     elif note.flow in subjects:
-        who, said = label(note.flow), words.over_one
+        who, said = label(note.flow), gravest.over_one
         still = _counted(note.others, note.flow, around)
     else:
         who = f"{label(note.flow)}: {count(len(subjects), note.flow)}"
         who += f" ({_ids(subjects)})" if len(subjects) <= _NAMED else ""
-        said = words.over_one if len(subjects) == 1 else words.over_many
+        said = gravest.over_one if len(subjects) == 1 else gravest.over_many
         still = _counted(note.others, note.flow, around)
     said = "no longer in the settings" if left else said
     return f"{who} {said}, after {lasted(ended - began)}" + (f"; still: {still}" if still else "")
@@ -105,13 +105,14 @@ def _counted(incidents: Sequence[Incident], flow: str, around: Surroundings) -> 
     for kind in sorted({incident.kind for incident in incidents}, key=_KINDS.index):
         of_kind = [incident for incident in incidents if incident.kind is kind]
         subjects = {incident.subject for incident in of_kind}
+        kinds_words = words(of_kind[0])
         if flow in subjects:  # all of its schools
-            parts.append(next(WORDS[kind].says(i) for i in of_kind if i.subject == flow))
+            parts.append(next(kinds_words.says(i) for i in of_kind if i.subject == flow))
             continue
         all_of_them = max(around.sizes.get(flow, 0), len(subjects))
         how_many = number(len(subjects)) if parts else f"{len(subjects)} of {count(all_of_them, flow)}"
-        named = f" ({_ids(subjects)})" if len(subjects) <= _NAMED < all_of_them else ""
-        parts.append(f"{how_many} {WORDS[kind].one if len(subjects) == 1 else WORDS[kind].many}{named}")
+        named = f" ({_ids(subjects)})" if len(subjects) < min(_NAMED + 1, all_of_them) else ""
+        parts.append(f"{how_many} {kinds_words.one if len(subjects) == 1 else kinds_words.many}{named}")
     return ", ".join(parts)
 
 
@@ -127,7 +128,7 @@ def _explained(note: Note, around: Surroundings) -> list[str]:
         lines = []
         for incident in note.incidents[:_LISTED]:
             lines += [sentence(incident), *(f"  {line}" for line in _about(incident, around))]
-    to_do = dict.fromkeys(WORDS[incident.kind].to_do(incident) for incident in note.incidents[:_LISTED])
+    to_do = dict.fromkeys(words(incident).to_do(incident) for incident in note.incidents[:_LISTED])
     return [*lines, *_and_more(note.incidents), *(f"What to do: {one}" for one in list(to_do)[:3])]
 
 

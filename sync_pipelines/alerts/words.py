@@ -12,7 +12,7 @@ from sync_pipelines.alerts.problems import Kind
 from sync_pipelines.alerts.subjects import FLOWS_BY_NAME, flow_of
 from sync_pipelines.flows.spec import Sites
 
-__all__ = ["WORDS", "Words", "clock_time", "count", "has_members", "label", "lasted", "number", "sentence"]
+__all__ = ["Words", "clock_time", "count", "has_members", "label", "lasted", "number", "sentence", "words"]
 
 _SPELT = {"webtolearn": "WebToLearn"}
 _OF_NO_FLOW = {"database": "The database", "dagster": "Dagster's daemon"}
@@ -62,7 +62,7 @@ def _renew(incident: Incident) -> str:
 
 
 _SYNCED = ("is synced again", "are synced again")
-WORDS = {
+_WORDS = {
     Kind.FAILURE: Words(
         lambda _: "sync fails",
         *("fails", "fail", *_SYNCED),
@@ -106,10 +106,23 @@ WORDS = {
 }
 
 
+_OF_A_JOB = Words(
+    lambda _: "the job fails",
+    *("fails", "fail", "runs well again", "run well again"),
+    lambda _: "look at the run; its schedule tries again",
+)
+
+
+def words(incident: Incident) -> Words:
+    """Those for its kind."""
+    of_a_job = incident.kind is Kind.FAILURE and flow_of(incident.subject) not in FLOWS_BY_NAME
+    return _OF_A_JOB if of_a_job else _WORDS[incident.kind]
+
+
 def sentence(incident: Incident) -> str:
     """ "WebToLearn: sync fails"."""
     between = " " if incident.subject in _OF_NO_FLOW else ": "
-    return f"{label(incident.subject)}{between}{WORDS[incident.kind].says(incident)}"
+    return f"{label(incident.subject)}{between}{words(incident).says(incident)}"
 
 
 def label(subject: str) -> str:
@@ -129,8 +142,10 @@ def has_members(flow: str) -> bool:
 
 def count(members: int, flow: str) -> str:
     """ "50 schools": so many of what a flow's partitions are called."""
-    named = FLOWS_BY_NAME[flow]
-    word = named.partitions.name.removeprefix(f"{named.upstream.name}_") if named.partitions else "parts"
+    named = FLOWS_BY_NAME.get(flow)
+    word = "parts"
+    if named and named.partitions:
+        word = named.partitions.name.removeprefix(f"{named.upstream.name}_")
     return f"{members:,} {word.removesuffix('s') if members == 1 else word}"
 
 

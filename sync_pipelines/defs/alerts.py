@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
+from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy import exc
 
 from sync_pipelines.alerts.evaluating import look_and_deliver
@@ -146,5 +147,6 @@ def _ended_ticks(turns: Iterable[InstigatorTick]) -> Iterable[Tick]:
 def _translated() -> Generator[None, None, None]:
     try:
         yield
-    except (exc.OperationalError, exc.InterfaceError) as error:
-        raise DatabaseUnavailable(f"Dagster's database stopped answering: {type(error.orig).__name__}") from None
+    except (exc.OperationalError, exc.InterfaceError, DagsterPostgresException) as error:
+        # Not "from error": its text may quote the address.
+        raise DatabaseUnavailable(f"Dagster's database does not answer: {type(error).__name__}") from None

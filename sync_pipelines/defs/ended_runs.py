@@ -1,7 +1,7 @@
 """What a run that ended says of each flow or school that it was for: what it did well, and what went wrong."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,8 @@ from sync_pipelines.flows.spec import Partitions, Sites
 
 __all__ = ["FLOW_JOBS", "ended_run", "flows_of_run"]
 
+# Of a run that somebody started from an asset's page; where no flow is concerned, that person looks at it.
+_ANONYMOUS = "__"
 _PARTITION, _SCHEDULE = "dagster/partition", "dagster/schedule_name"
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _COUNTERS = ("fetched", "created", "updated", "deleted", "failed")
@@ -45,8 +47,12 @@ def flows_of_run(run: dg.DagsterRun) -> Mapping[NamedFlow, frozenset[str]]:
     if not run.asset_selection:
         flow = _FLOWS_BY_JOB.get(run.job_name)
         return {flow: flow.streams} if flow and not run.asset_check_selection else {}
+    return _by_flow(run.asset_selection)
+
+
+def _by_flow(keys: Iterable[dg.AssetKey]) -> Mapping[NamedFlow, frozenset[str]]:
     streams: dict[NamedFlow, set[str]] = defaultdict(set)
-    for key in run.asset_selection:
+    for key in keys:
         if flow := flow_of_stream("/".join(key.path)):
             streams[flow].add("/".join(key.path))
     return {flow: frozenset(names) for flow, names in streams.items()}
@@ -64,12 +70,10 @@ def ended_run(
     look = _Look(instance, record, event)
     problems: list[Problem] = []
     good: list[Good] = []
-    flows = flows_of_run(run)
-    if not flows:
+    if not (flows := look.flows()) and not run.job_name.startswith(_ANONYMOUS):
         named = run.tags.get(QUEUE_TAG, run.job_name)
-        if look.succeeded:
-            return EndedRun(position, run.run_id, look.at, good=(Good(named, frozenset()),))
-        return EndedRun(position, run.run_id, look.at, (replace(look.of_run(named)),))
+        problems += [] if look.succeeded else [look.of_run(named)]
+        good += [Good(named, frozenset())] if look.succeeded else []
     for flow, streams in flows.items():
         wrong = [] if look.succeeded else look.problems(flow)
         bad = {problem.subject for problem in wrong}
@@ -97,6 +101,13 @@ class _Look:
     @property
     def run(self) -> dg.DagsterRun:
         return self.record.dagster_run
+
+    def flows(self) -> Mapping[NamedFlow, frozenset[str]]:
+        """As `flows_of_run`; of a run that does not say so itself, by what it said that it would make."""
+        if flows := flows_of_run(self.run):
+            return flows
+        planned = [log.dagster_event for log in self._logs(dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)]
+        return _by_flow(event.asset_key for event in planned if event and event.asset_key)
 
     @property
     def at(self) -> datetime:
@@ -139,7 +150,7 @@ class _Look:
         found: dict[str, Problem] = {}
         for step, entry in failures.items():
             stream = _STREAMS_BY_STEP.get(step or "")
-            if stream in flow.streams or (stream is None and len(flows_of_run(self.run)) == 1):
+            if stream in flow.streams or (stream is None and len(self.flows()) == 1):
                 for problem in self._of_step(flow, stream, entry.get_dagster_event().step_failure_data):
                     other = found.get(problem.subject)
                     found[problem.subject] = problem if other is None else _together(other, problem)
@@ -227,4 +238,6 @@ def _said(failure: Any) -> str:
     if failure is not None and failure.user_failure_data is not None:
         return failure.user_failure_data.description or "incomplete"
     error = failure.error if failure is not None else None
+    while error is not None and error.cause is not None:
+        error = error.cause
     return f"a defect of sync-pipelines ({error.cls_name if error else 'unknown'}): the run says more"

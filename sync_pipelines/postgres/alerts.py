@@ -129,11 +129,12 @@ class AlertTables:
 
     def waiting(self, now: datetime) -> set[str]:
         """The receivers whose next message is due."""
-        first = sa.select(_d.receiver, _d.next_attempt_at).where(_d.delivered_at.is_(None))
-        first = first.distinct(_d.receiver).order_by(_d.receiver, _d.alert_id).subquery()
-        query = sa.select(first.c.receiver).where(sa.func.coalesce(first.c.next_attempt_at, now) <= now)
+        query = sa.select(_d.receiver, _d.next_attempt_at).where(_d.delivered_at.is_(None))
+        first: dict[str, datetime | None] = {}
         with self._session.transaction() as connection:
-            return set(connection.scalars(query))
+            for receiver, not_before in connection.execute(query.order_by(_d.alert_id)):
+                first.setdefault(receiver, not_before)
+        return {receiver for receiver, not_before in first.items() if not_before is None or not_before <= now}
 
     def next_for(self, receiver: str, now: datetime) -> DueAlert | None:
         """The first message that the receiver does not have; None where there is none, or it must wait."""

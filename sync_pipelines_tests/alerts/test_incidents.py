@@ -53,7 +53,9 @@ def looks(draw: st.DrawFn) -> list[tuple[timedelta, Observed, frozenset[str]]]:
     return history
 
 
-def replayed(history: list[tuple[timedelta, Observed, frozenset[str]]]) -> tuple[State, list[tuple[datetime, Note]]]:
+def replayed(
+    history: list[tuple[timedelta, Observed, frozenset[str]]],
+) -> tuple[State, list[tuple[datetime, Note]]]:
     state, now, told = State(0), BEGAN + timedelta(minutes=1), list[tuple[datetime, Note]]()
     for later, observed, receivers in history:
         now += later
@@ -137,12 +139,12 @@ def test_a_look_taken_in_parts_leaves_the_same_open_as_one_taken_whole(history) 
 
 
 def failed(position: int, subject: str, kind: Kind = Kind.FAILURE, at: datetime = BEGAN, **more) -> EndedRun:
-    return EndedRun(position, f"r{position}", at, (Problem(kind, subject, f"said {position}", f"r{position}", **more),))
+    return EndedRun(
+        position, f"r{position}", at, (Problem(kind, subject, f"said {position}", f"r{position}", **more),)
+    )
 
 
-def went_well(
-    position: int, subject: str, streams: frozenset[str] = STREAMS, *, minutes: float = 0
-) -> EndedRun:
+def went_well(position: int, subject: str, streams: frozenset[str] = STREAMS, *, minutes: float = 0) -> EndedRun:
     at = BEGAN + timedelta(minutes=minutes)
     return EndedRun(position, f"r{position}", at, good=(Good(subject, streams, frozenset(OF_RUNS)),))
 
