@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sync_pipelines.alerts import states
 from sync_pipelines.alerts.delivery import clock, deliver
 from sync_pipelines.alerts.history import History
 from sync_pipelines.alerts.incidents import Incident, State, reconcile
-from sync_pipelines.alerts.problems import Kind, Observed, Problem
+from sync_pipelines.alerts.problems import EndedRun, Kind, Observed, Problem
 from sync_pipelines.alerts.receivers import receivers
 from sync_pipelines.alerts.rows import incident_of, row_of
 from sync_pipelines.alerts.states import FlowInUse, flows_in_use, is_left
@@ -69,38 +70,38 @@ def _look(session: Session, settings: Settings, history: History, now: datetime,
     tables = AlertTables(session)
     if not tables.try_alone("looking"):
         return
+    told = frozenset(receiver.fingerprint for receiver in receivers(settings.alerted()))
+    interval = timedelta(minutes=settings.every_minutes)
     with session.transaction():
         before = tables.position()
         state = State(before or 0, tuple(map(incident_of, tables.open_incidents())))
-        newest = history.newest()
-        runs, position = (), newest
-        if before is not None and before <= newest:
-            runs, position = history.ended_after(before, now - _SETTLED)
-        # Otherwise nothing was read yet, or Dagster's history was made anew: what was before is nobody's concern.
-        state = State(min(state.position, newest), state.incidents)
+        runs, position = _ended_since(before, history, now)
         used, unused = flows_in_use(settings)
-        problems, looked_at = _states(session, settings, used, history, now, daemons=daemons)
-        observed = Observed(
+        observed = _states(session, settings, used, history, now)
+        observed = replace(
+            _with_daemons(observed, history, now) if daemons else observed,
             runs=runs,
-            states=problems,
-            looked_at=looked_at,
             left=frozenset(i.subject for i in state.incidents if is_left(i.subject, used, unused)),
             busy=history.busy(),
         )
-        after, notes = reconcile(
-            state,
-            observed,
-            now,
-            receivers=frozenset(receiver.fingerprint for receiver in receivers(settings.alerted())),
-            interval=timedelta(minutes=settings.every_minutes),
-        )
-        around = Surroundings(
-            settings.dagster_webserver_url, {u.flow.name: len(u.members) for u in used if u.members is not None}
-        )
+        after, notes = reconcile(state, observed, now, receivers=told, interval=interval)
+        sizes = {one.flow.name: len(one.members) for one in used if one.members is not None}
+        around = Surroundings(settings.dagster_webserver_url, sizes)
         changed = [incident for incident in after.incidents if incident not in state.incidents]
         messages = _new_alerts(changed, [write(note, around, now) for note in notes])
         if changed or position != before:
             tables.save(position, [row_of(incident, now) for incident in changed], messages, now)
+
+
+def _ended_since(before: int | None, history: History, now: datetime) -> tuple[Sequence[EndedRun], int]:
+    """The runs that ended since a position, and how far that reads.
+
+    None where nothing was read yet, or where Dagster's history was made anew: what was before is past.
+    """
+    newest = history.newest()
+    if before is None or before > newest:
+        return (), newest
+    return history.ended_after(before, now - _SETTLED)
 
 
 def _new_alerts(changed: Sequence[Incident], messages: Sequence[Message]) -> list[NewAlert]:
@@ -110,32 +111,28 @@ def _new_alerts(changed: Sequence[Incident], messages: Sequence[Message]) -> lis
 
 
 def _states(
-    session: Session,
-    settings: Settings,
-    used: Sequence[FlowInUse],
-    history: History,
-    now: datetime,
-    *,
-    daemons: bool,
-) -> tuple[list[Problem], frozenset[tuple[Kind, str]]]:
+    session: Session, settings: Settings, used: Sequence[FlowInUse], history: History, now: datetime
+) -> Observed:
+    """What the database shows."""
     streams = {state.stream: state for state in stream_states(session)}
+    limits = {"intervals": settings.stale_intervals, "interval": timedelta(minutes=settings.every_minutes)}
     problems = [
         *states.error_rates(used, streams, settings.max_error_rate),
-        *states.stale(
-            used,
-            streams,
-            history,
-            now,
-            intervals=settings.stale_intervals,
-            interval=timedelta(minutes=settings.every_minutes),
-        ),
+        *states.stale(used, streams, history, now, **limits),
         *states.accounts(used, accounts_needing_login(session), settings),
     ]
     kinds = (Kind.ERROR_RATE, Kind.STALE, Kind.CREDENTIALS)
-    looked_at = {(kind, one.flow.name) for one in used for kind in kinds}
-    if daemons:
-        looked_at.add((Kind.DAEMON, DAGSTER))
-        if silent := history.silent_daemons(now - _DAEMONS_TICK_WITHIN):
-            names = ", ".join(sorted(name for name, _ in silent))
-            problems.append(Problem(Kind.DAEMON, DAGSTER, f"silent: {names}", since=min(at for _, at in silent)))
-    return problems, frozenset(looked_at)
+    return Observed(
+        states=problems,
+        looked_at=frozenset((kind, one.flow.name) for one in used for kind in kinds),
+        unclear=states.unclear_rates(used, streams),
+    )
+
+
+def _with_daemons(observed: Observed, history: History, now: datetime) -> Observed:
+    """And whether the daemons tick."""
+    problems = [*observed.states]
+    if silent := history.silent_daemons(now - _DAEMONS_TICK_WITHIN):
+        names = ", ".join(sorted(name for name, _ in silent))
+        problems.append(Problem(Kind.DAEMON, DAGSTER, f"silent: {names}", since=min(at for _, at in silent)))
+    return replace(observed, states=problems, looked_at=observed.looked_at | {(Kind.DAEMON, DAGSTER)})

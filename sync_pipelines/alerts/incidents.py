@@ -160,7 +160,7 @@ class _Book:
         for problem in sorted(states, key=lambda p: (p.kind is Kind.STALE, p.kind, p.subject)):
             if not self._is_no_news(problem):
                 self.begin(problem, "states", now)
-        seen = {(problem.kind, problem.subject) for problem in states}
+        seen = {(problem.kind, problem.subject) for problem in states} | observed.unclear
         for incident in self.all():
             if incident.key not in seen and (incident.kind, flow_of(incident.subject)) in observed.looked_at:
                 self._let_go(incident, "states", now)

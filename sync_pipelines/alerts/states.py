@@ -17,7 +17,7 @@ from sync_pipelines.flows.spec import Partitions, Sites
 from sync_pipelines.postgres.alerts import StreamState
 from sync_pipelines.settings import Settings
 
-__all__ = ["FlowInUse", "accounts", "error_rates", "flows_in_use", "is_left", "stale"]
+__all__ = ["FlowInUse", "accounts", "error_rates", "flows_in_use", "is_left", "stale", "unclear_rates"]
 
 # So long the run of a tick may take to begin and to end.
 _GRACE = timedelta(minutes=5)
@@ -80,6 +80,18 @@ def error_rates(
                 counts = {"fetched": fetched, "failed": failed}
                 said = f"{stream}: {error}" if error else stream
                 yield Problem(Kind.ERROR_RATE, one.flow.subject(partition), said, counts=counts)
+
+
+def unclear_rates(used: Iterable[FlowInUse], streams: Mapping[str, StreamState]) -> frozenset[tuple[Kind, str]]:
+    """The subjects of which the last run did not read everything: it says nothing for what it did not come to."""
+    return frozenset(
+        (Kind.ERROR_RATE, one.flow.subject(partition))
+        for one in used
+        for partition in one.partitions
+        for stream in one.flow.settled
+        if any(not state.complete for state in _rows(one.flow, stream, partition, streams))
+        and not isinstance(one.flow.partitions, Partitions)
+    )
 
 
 def _counted(

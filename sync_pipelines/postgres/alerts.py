@@ -75,13 +75,14 @@ class UndeliveredAlert:
 
 @dataclass(frozen=True)
 class StreamState:
-    """How a stream stands: when it was last complete, and the counters of its last run that came to an end."""
+    """How a stream stands: when it was last complete, and what its last run that came to an end had to say."""
 
     stream: str
     last_complete_at: datetime | None
     fetched: int = 0
     failed: int = 0
     first_error: str | None = None
+    complete: bool = True
 
 
 class AlertTables:
@@ -207,7 +208,9 @@ def stream_states(session: Session) -> list[StreamState]:
         return sa.func.coalesce(sa.cast(streams.c.last_report[name].astext, sa.BigInteger), 0)
 
     error = sa.case((counter("failed") > 0, streams.c.last_report[("errors", 0)].astext))
-    query = sa.select(streams.c.stream, streams.c.last_complete_at, counter("fetched"), counter("failed"), error)
+    complete = sa.func.coalesce(sa.cast(streams.c.last_report["complete"].astext, sa.Boolean), sa.true())
+    counted = counter("fetched"), counter("failed"), error, complete
+    query = sa.select(streams.c.stream, streams.c.last_complete_at, *counted)
     with session.transaction() as connection:
         return [StreamState(*row) for row in connection.execute(query)]
 

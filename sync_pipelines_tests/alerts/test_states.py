@@ -129,6 +129,29 @@ def test_of_courses_all_count_together_and_of_schools_each_by_itself() -> None:
     assert [p.subject for p in error_rates([BAKALARI], school, 0.01)] == ["bakalari/b"]
 
 
+def test_a_run_that_did_not_read_everything_says_nothing_of_the_share_that_is_refused(
+    history: WrittenHistory,
+    clock: Clock,
+    listen: Callable[..., Listener],
+    alert_settings: Callable[..., Settings],
+    query: Query,
+) -> None:
+    receiver = listen()
+    settings = alert_settings(receiver.url)
+
+    def last_run(fetched: int, failed: int, complete: bool) -> None:
+        query("DELETE FROM sync.streams")
+        report = f'{{"fetched": {fetched}, "failed": {failed}, "complete": {str(complete).lower()}}}'
+        query("INSERT INTO sync.streams (stream, last_report) VALUES ('wtl/users', CAST(:r AS jsonb))", r=report)
+        look_and_deliver(settings, history, now=clock)
+
+    last_run(50, 2, True)
+    last_run(0, 0, False)
+    assert len(receiver.titles) == 1
+    last_run(50, 0, True)
+    assert len(receiver.titles) == 2
+
+
 def test_only_what_is_set_up_is_looked_at_and_what_is_wrongly_set_up_is_left_as_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
