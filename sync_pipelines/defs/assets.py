@@ -8,10 +8,9 @@ import dagster as dg
 
 from sync_pipelines.core import SyncReport
 from sync_pipelines.defs.config import PartitionsConfig, SyncConfig, asset_key
-from sync_pipelines.defs.gates import gate_specs, gates_of, guard_spec, incomplete
+from sync_pipelines.defs.gates import COVERAGE, evaluations, gates, incomplete
 from sync_pipelines.defs.metadata import definition_metadata, failure_metadata, report_metadata, stage_metadata
 from sync_pipelines.defs.partitions import (
-    COVERAGE,
     PARTITIONS_DEFS,
     coverage_check,
     keep_in_step,
@@ -65,7 +64,7 @@ def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
         owners=["team:data"],
         kinds={"python", "postgres"},
         tags={"sync/upstream": flow.upstream.name},
-        check_specs=gate_specs(key),
+        check_specs=gates(flow),
         freshness_policy=FRESHNESS,
         output_required=False,  # a run whose requests are used up ends, and goes on the next time
     )
@@ -75,22 +74,22 @@ def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
         except RateLimited as error:
             report = error.report or SyncReport(flow.stream, errors=(str(error),))
             context.log_event(incomplete(key, report))
-            yield from gates_of(key, report, goes_on=True)
+            yield from evaluations(key, report, goes_on=True)
             return
         except SyncError as error:
             if again := retry(context.retry_number, error, runner.settings):
                 raise again from error
             report = error.report or SyncReport(flow.stream, errors=(str(error),))
-            yield from gates_of(key, report, error)
+            yield from evaluations(key, report, error)
             raise _failure(flow, error) from error
         if not report.complete:
-            yield from gates_of(key, report)
+            yield from evaluations(key, report)
             raise _incomplete(report)
         if flow.stream in PARTITIONS:
             keep_in_step(context.instance, PARTITIONS[flow.stream], runner)
         yield dg.MaterializeResult(
             metadata={**report_metadata(report), **_elsewhere(flow, runner)},
-            check_results=list(gates_of(key, report)),
+            check_results=list(evaluations(key, report)),
         )
 
     return sync
@@ -127,24 +126,16 @@ def _specs(flow: PartitionedFlow) -> Iterator[dg.AssetSpec]:
         yield spec(part.stream, part.after, part.description, of_part(part))
 
 
-def _checks(flow: PartitionedFlow) -> list[dg.AssetCheckSpec]:
-    if flow.stage is None:
-        return []
-    said = "Whether the last reading of every partition gave all that was asked for."
-    coverage = dg.AssetCheckSpec(COVERAGE, asset=asset_key(flow.stream), description=said)
-    return [coverage, *(guard_spec(asset_key(part.stream)) for part in flow.parts)]
-
-
 def _partitioned_asset(flow: PartitionedFlow) -> dg.AssetsDefinition:
     """One op, whatever streams it has: a partition goes through all of them before the next one does."""
 
     @dg.multi_asset(
         name=asset_key(flow.stream).to_python_identifier(),
         specs=list(_specs(flow)),
-        check_specs=_checks(flow),
+        check_specs=gates(flow),
         partitions_def=PARTITIONS_DEFS[flow.partitions.name],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        can_subset=flow.stage is not None,
+        can_subset=True,  # a check can be executed alone, and nothing need be materialized
     )
     def sync(context: dg.AssetExecutionContext, config: PartitionsConfig, runner: dg.ResourceParam[Runner]):
         failure = None

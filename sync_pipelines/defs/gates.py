@@ -1,6 +1,6 @@
-"""The checks that stop what comes after: an asset's own run says whether it read everything, and may be believed.
+"""The checks that a sync's own step evaluates: whether it read everything, and may be believed.
 
-They are evaluated where that is known, in the step itself; a step that fails one fails.
+Those that are blocking stop what comes after: a step that fails one fails.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,27 +9,37 @@ from typing import Any
 import dagster as dg
 
 from sync_pipelines.core import SyncReport
+from sync_pipelines.defs.config import asset_key
 from sync_pipelines.defs.metadata import report_metadata
 from sync_pipelines.errors import GuardTripped, SyncError
+from sync_pipelines.flows.spec import Flow, PartitionedFlow
 from sync_pipelines.log import redact
 
-__all__ = ["COMPLETE", "GUARD", "gate_specs", "gates_of", "guard_spec", "incomplete"]
+__all__ = ["COMPLETE", "COVERAGE", "GUARD", "evaluations", "gates", "guarded_streams", "incomplete"]
 
-COMPLETE, GUARD = "complete", "guard"
-
-
-def guard_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
-    """Of an asset that a mass-change guard watches over."""
-    said = (
-        "No more rows vanished at once than is believable. Where more did, none is marked until a person approves."
-    )
-    return dg.AssetCheckSpec(GUARD, asset=key, blocking=True, description=said)
+COMPLETE, COVERAGE, GUARD = "complete", "coverage", "guard"
+_COMPLETE = "The last run provably read everything there is. Where it did not, nothing is taken for gone."
+_COVERAGE = "Whether the last reading of every partition gave all that was asked for."
+_GUARD = "No more rows vanished at once than is believable. If more did, none is marked until a person approves."
 
 
-def gate_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    """Of an asset that is read whole."""
-    said = "The last run provably read everything there is. Where it did not, nothing is taken for gone."
-    return [dg.AssetCheckSpec(COMPLETE, asset=key, blocking=True, description=said), guard_spec(key)]
+def gates(flow: Flow | PartitionedFlow) -> list[dg.AssetCheckSpec]:
+    """The checks of a flow's own step."""
+    key = asset_key(flow.stream)
+    if isinstance(flow, Flow):
+        complete = dg.AssetCheckSpec(COMPLETE, asset=key, blocking=True, description=_COMPLETE)
+        return [complete, _guard(flow.stream)]
+    coverage = dg.AssetCheckSpec(COVERAGE, asset=key, description=_COVERAGE)
+    return [coverage, *map(_guard, guarded_streams(flow))]
+
+
+def guarded_streams(flow: PartitionedFlow) -> list[str]:
+    """The streams from which rows may vanish, as they are shown."""
+    return [stream for stream in flow.streams if flow.stage is None or stream != flow.stream]
+
+
+def _guard(stream: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(GUARD, asset=asset_key(stream), blocking=True, description=_GUARD)
 
 
 def incomplete(
@@ -44,7 +54,7 @@ def incomplete(
     )
 
 
-def gates_of(
+def evaluations(
     key: dg.AssetKey, report: SyncReport, error: SyncError | None = None, *, goes_on: bool = False
 ) -> Iterator[dg.AssetCheckResult]:
     """What a run that ended like this says of both; nothing of what it did not come to.

@@ -7,6 +7,7 @@ from dagster._core.execution.plan.objects import StepFailureData
 
 from sync_pipelines.core import SyncReport
 from sync_pipelines.defs.config import PartitionsConfig, SyncConfig, asset_key
+from sync_pipelines.defs.gates import gates
 from sync_pipelines.defs.metadata import failed_partitions, report_from_metadata, was_guarded
 from sync_pipelines.flows.runner import Finished, Runner, not_run
 from sync_pipelines.flows.spec import Flow, PartitionedFlow
@@ -82,7 +83,8 @@ def _execute(
     asked = {"config": config.model_dump(exclude_defaults=True)}
     if keys != job.asset_layer.executable_asset_keys:
         # Here and not as an argument of execute_in_process, which would find our runner to be another resource.
-        job = job.get_subset(asset_selection=keys)
+        own = {spec.key for flow in flows for spec in gates(flow)}
+        job = job.get_subset(asset_selection=keys, asset_check_selection=own)
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance,

@@ -12,7 +12,7 @@ import dagster as dg
 from sync_pipelines.core import SyncReport
 from sync_pipelines.defs.backfills import partitions_of_run, settle_those_behind
 from sync_pipelines.defs.config import PartitionsConfig, asset_key
-from sync_pipelines.defs.gates import GUARD, incomplete
+from sync_pipelines.defs.gates import COVERAGE, GUARD, guarded_streams, incomplete
 from sync_pipelines.defs.metadata import partition_failure_metadata, report_metadata
 from sync_pipelines.defs.retries import retry
 from sync_pipelines.errors import RateLimited, SyncError
@@ -24,16 +24,12 @@ from sync_pipelines.flows.syncing import PartitionDone
 from sync_pipelines.log import redact
 
 __all__ = [
-    "COVERAGE",
     "PARTITIONS_DEFS",
     "coverage_check",
     "keep_in_step",
     "steps_towards",
     "sync_partitions",
 ]
-
-#: The check of a flow whose partitions land before they are synced.
-COVERAGE = "coverage"
 
 PARTITIONS_DEFS = {
     name: dg.DynamicPartitionsDefinition(name=name)
@@ -127,11 +123,11 @@ def _goes_on(context: dg.AssetExecutionContext, bad: Sequence[PartitionDone], er
 
 def _log_guards(context: dg.AssetExecutionContext, flow: PartitionedFlow, bad: Sequence[PartitionDone]) -> None:
     """Of each stream that ran, whether the guard stopped it in any partition of this run."""
-    for part in flow.parts:
-        key = asset_key(part.stream)
+    for stream in guarded_streams(flow):
+        key = asset_key(stream)
         if key not in context.selected_asset_keys:
             continue
-        stopped = [result.key for result in bad if result.guarded and result.report.stream == part.stream]
+        stopped = [result.key for result in bad if result.guarded and result.report.stream == stream]
         said = f"stopped in {_named(stopped)}" if stopped else "no more rows vanished than is believable"
         evaluation = dg.AssetCheckEvaluation(
             asset_key=key,
@@ -150,7 +146,8 @@ def coverage_check(flow: PartitionedFlow, runner: Runner) -> dg.AssetCheckEvalua
     Not an AssetCheckResult, which asks the run for its one partition, and fails where it has several or none.
     """
     partitions = PartitionRunner(runner.settings)
-    uncovered, there = partitions.uncovered(flow), partitions.keys(flow.partitions)
+    there = partitions.stalest_first(flow)
+    uncovered = partitions.uncovered(flow, there)
     rows = [
         dg.TableRecord({"partition": key, "why": redact(why), "last complete": str(at or "never")})
         for key, why, at in uncovered

@@ -65,12 +65,12 @@ class PartitionRunner:
         due = [key for key in there if older_than is None or key in urgent or read[key] <= oldest]
         return sorted(due, key=lambda key: (key in read, key not in urgent, read.get(key), len(key), key))
 
-    def uncovered(self, flow: PartitionedFlow) -> list[tuple[str, str, datetime | None]]:
-        """The partitions whose last reading was not complete: which, why, and when it last was."""
+    def uncovered(self, flow: PartitionedFlow, keys: Sequence[str]) -> list[tuple[str, str, datetime | None]]:
+        """Of these partitions those whose last reading was not complete: which, why, and when it last was."""
         with open_database(self.settings, flow.stream).session() as session:
             reports = last_reports(session, flow.stream)
         found: list[tuple[str, str, datetime | None]] = []
-        for key in self.keys(flow.partitions):
+        for key in keys:
             report, complete_at = reports.get(key, (None, None))
             if report is None:
                 found.append((key, "never read", None))
