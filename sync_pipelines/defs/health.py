@@ -11,10 +11,16 @@ from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.database import open_database
 from sync_pipelines.settings import Pace, Settings
 
-__all__ = ["HEALTH_JOBS", "HEALTH_SCHEDULES"]
+__all__ = ["HEALTH_JOBS", "HEALTH_SCHEDULES", "cron_between"]
 
 _MINUTES = Pace.load().every_minutes
 _MAX_RUNTIME_SECONDS = 600
+
+
+def cron_between(minutes: int) -> str:
+    """When most runs of a round that begins every so many minutes have ended, and the next has not begun."""
+    return every(minutes, past=minutes * 4 // 5)
+
 
 HEALTH_JOB = dg.define_asset_job(
     "health_sync",
@@ -27,8 +33,7 @@ HEALTH_JOB = dg.define_asset_job(
 @dg.schedule(
     name="health_sync_schedule",
     job=HEALTH_JOB,
-    # When most runs of a round have ended, and the next has not begun.
-    cron_schedule=every(_MINUTES, past=_MINUTES * 4 // 5),
+    cron_schedule=cron_between(_MINUTES),
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=f"Reports and checks every {_MINUTES} minutes, between the syncs.",

@@ -12,7 +12,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from sync_pipelines.defs.jobs import QUEUE_TAG
+from sync_pipelines.errors import SyncError
+from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.runner import Runner
+from sync_pipelines.log import redact
+from sync_pipelines.postgres import migrate
+from sync_pipelines.postgres.alerts import purge_alerts
 
 __all__ = ["HEALTH_QUEUE", "HOUSEKEEPING_JOB", "Deleted", "delete_runs"]
 
@@ -20,8 +25,9 @@ __all__ = ["HEALTH_QUEUE", "HOUSEKEEPING_JOB", "Deleted", "delete_runs"]
 HEALTH_QUEUE = "health"
 # A report of some 80 kB is made every quarter of an hour, and covers a week.
 _KEEP_REPORTS = timedelta(days=7)
+_KEEP_ALERTS = timedelta(days=90)
 _PAGE = 500
-_MOST_RUNS, _LONGEST = 20_000, timedelta(minutes=15)
+_MOST_RUNS, _LONGEST = 20_000, timedelta(minutes=10)
 _MAX_RUNTIME_SECONDS = 1800
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
@@ -101,13 +107,27 @@ def delete_old_runs(context: dg.OpExecutionContext, runner: dg.ResourceParam[Run
     context.add_output_metadata({"deleted": deleted, "kept": others.kept, "more": more})
 
 
+@dg.op(description=f"Deletes incidents that ended, and messages made, more than {_KEEP_ALERTS.days} days ago.")
+def delete_old_alerts(context: dg.OpExecutionContext, runner: dg.ResourceParam[Runner]) -> None:
+    try:
+        database = open_database(runner.settings, "housekeeping")
+        migrate.upgrade(database)
+        with database.session() as session:
+            incidents, messages = purge_alerts(session, datetime.now(UTC) - _KEEP_ALERTS)
+    except SyncError as error:
+        raise dg.Failure(redact(str(error)), allow_retries=error.transient) from error
+    context.log.info(f"{incidents} incidents and {messages} messages deleted")
+    context.add_output_metadata({"incidents": incidents, "messages": messages})
+
+
 @dg.job(
     description="Deletes what is older than the settings say, once a day.",
     tags={"dagster/max_runtime": str(_MAX_RUNTIME_SECONDS), QUEUE_TAG: "housekeeping"},
 )
 def housekeeping() -> None:
+    # An op each: one that fails keeps none of the others from running.
     delete_old_runs()
-    # Each purge is an op of its own: one that fails keeps none of the others from running.
+    delete_old_alerts()
 
 
 HOUSEKEEPING_JOB: dg.JobDefinition = housekeeping

@@ -33,7 +33,7 @@ class Picture:
 
 
 def cells(line: Line) -> dict[str, str | int]:
-    """A line as people read it, by COLUMNS."""
+    """A line as people read it, by COLUMNS, of which the first is what it is a line of."""
     values = (
         line.site or line.flow,
         line.runs,
@@ -44,7 +44,7 @@ def cells(line: Line) -> dict[str, str | int]:
         "never" if line.age is None else f"{lasting(line.age.total_seconds())} ago",
         *(line.fetched, line.created, line.updated, line.deleted, line.failed),
     )
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(_headers(line), values, strict=True))
 
 
 def headline(history: History, figures: Figures) -> str:
@@ -73,12 +73,12 @@ def markdown(history: History, figures: Figures, pictures: Sequence[Picture]) ->
 def _table(lines: Sequence[Line]) -> str:
     if not lines:
         return ""
-    rows = [_headers(lines), ["---", *["---:"] * (len(COLUMNS) - 1)], *(_shown(line) for line in lines)]
+    rows = [_headers(lines[0]), ["---", *["---:"] * (len(COLUMNS) - 1)], *(_shown(line) for line in lines)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _headers(lines: Sequence[Line]) -> list[str]:
-    return ["school" if lines[0].site else COLUMNS[0], *COLUMNS[1:]]
+def _headers(line: Line) -> list[str]:
+    return ["school" if line.site else COLUMNS[0], *COLUMNS[1:]]
 
 
 def _shown(line: Line) -> list[str]:
@@ -107,7 +107,7 @@ def page(history: History, figures: Figures, pictures: Sequence[Picture]) -> str
 def _html_table(lines: Sequence[Line]) -> str:
     if not lines:
         return ""
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in _headers(lines))
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in _headers(lines[0]))
     rows = "".join(
         f'<tr class="{"bad" if line.failures else "good"}">'
         + "".join(f"<td>{html.escape(value)}</td>" for value in _shown(line))

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sync_pipelines.flows.reporting.figures import Frame, lasting, runs_frame, written_frame
 from sync_pipelines.flows.reporting.history import FLOW_NAMES, History
@@ -206,5 +206,7 @@ def _png(figure: Figure) -> bytes:
     figure.savefig(drawn, format="png")
     small = io.BytesIO()
     with Image.open(drawn) as image:
-        image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        # Room above: what comes before a picture may stand close to it.
+        whole = ImageOps.expand(image.convert("RGB"), border=(0, 14, 0, 4), fill="white")
+        whole.quantize(_COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()
