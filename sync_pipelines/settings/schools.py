@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.log import hide
+from sync_pipelines.settings.files import secret_in_file
 
 __all__ = ["BulkExport", "School", "SchoolAccount", "one_school", "read_schools", "web_address"]
 
@@ -176,7 +177,7 @@ def _secret(where: str, named: str | None, environment: Mapping[str, str | None]
     if named is None:
         return None
     variable = named.removeprefix("env:")
-    value = environment.get(variable)
+    value = environment.get(variable) or secret_in_file(variable, environment)
     if not value:
         raise ValueError(f"{where}: the variable {variable} is not set")
     hide(value)

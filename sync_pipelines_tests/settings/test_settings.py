@@ -148,7 +148,11 @@ def test_what_is_secret_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("WTL_API_TOKEN", "another-token")
     with pytest.raises(SettingsError, match="WTL_API_TOKEN and WTL_API_TOKEN_FILE are both set"):
         Settings.load()
+    (tmp_path / "token").write_text("\n")
+    assert Settings.load().webtolearn()[1] == "another-token"
     monkeypatch.delenv("WTL_API_TOKEN")
+    with pytest.raises(SettingsError, match="WTL_API_TOKEN not set"):
+        Settings.load().webtolearn()
     monkeypatch.setenv("WTL_API_TOKEN_FILE", str(tmp_path / "none"))
     with pytest.raises(SettingsError, match=r"WTL_API_TOKEN_FILE .* cannot be read"):
         Settings.load()
@@ -177,3 +181,15 @@ def test_the_pace_divides_the_hour(minutes: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SYNC_EVERY_MINUTES", minutes)
     with pytest.raises(SettingsError, match=r"^SYNC_EVERY_MINUTES: "):
         Pace.load()
+
+
+def test_a_schools_password_may_lie_in_a_file_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("in-a-file\n")
+    (tmp_path / "schools.toml").write_text(
+        '[[school]]\nid = "s"\nurl = "https://s.example"\n'
+        '[[school.account]]\nusername = "novak"\npassword = "env:PASSWORD_OF_NOVAK"\n'
+    )
+    monkeypatch.setenv("BAKALARI_SCHOOLS_FILE", str(tmp_path / "schools.toml"))
+    monkeypatch.setenv("PASSWORD_OF_NOVAK_FILE", str(tmp_path / "password"))
+    (school,) = Settings.load().schools()
+    assert school.accounts[0].password == "in-a-file"
