@@ -1,4 +1,4 @@
-"""Secrets that lie in files, as container platforms hand them out: NAME_FILE is the path of what NAME would hold."""
+"""Secrets in files, as container platforms hand them out: NAME_FILE is the path of what NAME would hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["secret_in_file"]
 
 
 def secret_in_file(name: str, environment: Mapping[str, str | None]) -> str | None:
-    """What the file holds that NAME_FILE names; None where it names none, or an empty one. Raises SettingsError."""
+    """What the file of NAME_FILE holds; None where that is not set, or the file is empty. Raises SettingsError."""
     path = environment.get(f"{name}_FILE")
     if not path:
         return None
