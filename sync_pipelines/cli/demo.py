@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import click
 
+from sync_pipelines.cli.children import Child
 from sync_pipelines.cli.dagster_ui import DagsterUi, free_port
 from sync_pipelines.cli.results import show
 from sync_pipelines.cli.run import launch_flows, launch_partitions
@@ -60,6 +62,7 @@ def command(once: bool, as_json: bool, port: int | None, **data: int) -> int:
         if status := show(_sync_everything(settings), as_json=False):
             return status
         ui.wait_until_it_answers()
+        stack.enter_context(_watcher(settings))
         _say(f"ready after {time.monotonic() - began:.0f} s")
         _show_where_to_look(ui, settings, address, sandbox.token)
         try:
@@ -103,7 +106,17 @@ def _dagster_ui(port: int) -> DagsterUi:
     from sync_pipelines.defs.launch import prepare_instance
 
     prepare_instance()
+    # What alerts say to look at.
+    os.environ.setdefault("DAGSTER_WEBSERVER_URL", f"http://127.0.0.1:{port}")
     return DagsterUi(port, project_file("workspace.yaml"), Path(os.environ["DAGSTER_HOME"]) / "dagster-dev.log")
+
+
+def _watcher(settings: Settings) -> AbstractContextManager[object]:
+    """Who tells of trouble, where somebody is to be told."""
+    if not settings.alerted():
+        return nullcontext()
+    command = [sys.executable, "-m", "sync_pipelines", "alerts", "watch"]
+    return Child(command, Path(os.environ["DAGSTER_HOME"]) / "alerts.log")
 
 
 def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: str) -> None:
@@ -117,7 +130,9 @@ def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: 
                {ui.url}/runs
                  every run with its counters; the first has just succeeded
                {ui.url}/automation
-                 the schedules, switched on: a sync every 15 minutes
+                 the schedules, switched on: a sync every {settings.every_minutes} minutes
+               {ui.url}/assets/health/sync_report
+                 how the syncs went: success, durations, freshness, with plots
 
   PostgreSQL   {database.url.set(drivername="postgresql").render_as_string(hide_password=True)}
                  read the views wtl.*_current: courses, lessons, users, course_users
