@@ -147,6 +147,17 @@ def test_a_row_that_somebody_deleted_or_marked_is_missed(platform: Platform, que
     }
 
 
+def test_the_next_run_makes_a_row_again_that_somebody_deleted_and_one_that_was_marked_is_told_on(
+    platform: Platform, sync: Callable[..., list[SyncReport]], query: Query
+) -> None:
+    query("DELETE FROM wtl.users WHERE wtl_user_id = (SELECT min(wtl_user_id) FROM wtl.users)")
+    query("UPDATE wtl.courses SET remote_deleted_at = now()")
+    assert {("wtl/users", "counts"), ("wtl/courses", "counts")} <= failed()
+    sync(platform)
+    assert ("wtl/users", "counts") not in failed()
+    assert ("wtl/courses", "counts") in failed()
+
+
 def test_two_keys_of_one_row_are_found(platform: Platform, query: Query) -> None:
     query(
         "UPDATE sync.external_refs SET internal_id = (SELECT min(id::text)::uuid FROM wtl.lessons) "
