@@ -68,9 +68,9 @@ class EndedRun:
 class Observed:
     """What one look gave: runs that ended, and the problems that are states, which last as long as they are seen.
 
-    `looked_at` names the kinds of state that were looked at, by flow, but for the `unclear`, of which nothing can be
-    said: all others stay as they were. `left` are subjects that the settings no longer name, `busy` flows that have
-    a run queued or under way.
+    `looked_at` names the kinds of state that were looked at, by flow, but for the `unclear`, of which nothing can
+    be said: all others stay as they were. `left` are subjects that the settings no longer name, `busy` flows that
+    have a run queued or under way.
     """
 
     runs: Sequence[EndedRun] = ()

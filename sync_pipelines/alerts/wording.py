@@ -136,7 +136,7 @@ def _about(incident: Incident, around: Surroundings) -> list[str]:
     runs = f", {incident.runs} runs" if incident.runs > 1 else ""
     lines = [f"Since {clock_time(incident.started_at, incident.subject)}{runs}"]
     lines += [f"First error: {one_line(incident.said)}"] if incident.said else []
-    counters = [f"{name} {number(incident.counts[name])}" for name in _COUNTERS if name in incident.counts]
+    counters = [f"{name} {number(incident.counts[name])}" for name in _COUNTERS if incident.counts.get(name)]
     lines += [f"Counts: {', '.join(counters)}"] if counters else []
     return [
         *lines,

@@ -82,7 +82,7 @@ def list_(as_json: bool) -> int:
     ]
     if rows:
         show_rows(["kind", "subject", "since", "runs", "first error"], rows, right=("runs",))
-    click.echo(f"{len(rows)} open incidents" if rows else "no open incidents")
+    click.echo(f"open incidents: {len(rows) or 'none'}")
     late = [
         [
             _name(a, names),
@@ -95,7 +95,7 @@ def list_(as_json: bool) -> int:
     ]
     if late:
         show_rows(["receiver", "since", "attempts", "why", "message"], late, right=("attempts",))
-        click.echo(f"{len(late)} messages are not delivered yet")
+        click.echo(f"messages not delivered yet: {len(late)}")
     return 0
 
 

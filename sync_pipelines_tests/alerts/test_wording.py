@@ -82,13 +82,13 @@ def test_a_body_says_since_when_why_how_much_where_to_look_and_what_to_do() -> N
         said="bakalari/users: 300 of 400 rows\nare gone",
         run_id="abc-1",
         runs=2,
-        counts={"fetched": 1000, "failed": 0},
+        counts={"fetched": 1000, "created": 0, "failed": 2},
     )
     approve = "look whether so many rows are really gone; if they are, approve it for one run"
     assert message("start", one).body.splitlines() == [
         "Since 21 Nov 09:33 CET, 2 runs",
         "First error: bakalari/users: 300 of 400 rows are gone",
-        "Counts: fetched 1,000, failed 0",
+        "Counts: fetched 1,000, failed 2",
         "Run: http://dagster.school.example/runs/abc-1",
         f"What to do: {approve}: sync-pipelines run bakalari --school a --allow-mass-vanish",
     ]

@@ -51,15 +51,15 @@ def test_a_run_that_failed_is_told_and_listed_and_so_is_its_end(cli: Run, wtl: W
 
     watched = cli("alerts", "watch", "--once", **environment)
     assert (watched.returncode, watched.stdout) == (0, "")
-    assert "no open incidents" in cli("alerts", "list", **environment).stdout
+    assert "open incidents: none" in cli("alerts", "list", **environment).stdout
     platform.switch_on("server-error", path="/training/list")
     assert cli("run", "wtl", **environment).returncode == 1
     look_until(1)
     assert receiver.titles == ["✗ WebToLearn: sync fails"]
 
     listed = cli("alerts", "list", **environment)
-    assert "1 open incidents" in listed.stdout
-    assert "1 messages are not delivered yet" in listed.stdout
+    assert "open incidents: 1" in listed.stdout
+    assert "messages not delivered yet: 1" in listed.stdout
     said = result(cli("alerts", "list", "--json", **environment))
     (incident,) = said["incidents"]
     assert (incident["kind"], incident["subject"], incident["runs"]) == ("failure", "wtl", 1)
