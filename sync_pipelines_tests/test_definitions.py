@@ -10,10 +10,16 @@ import yaml
 
 import sync_pipelines
 from sync_pipelines.definitions import defs
-from sync_pipelines.defs.jobs import QUEUE_TAG
+from sync_pipelines.defs.jobs import QUEUE_TAG, UPSTREAM_TAG
 from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS, partitioned_flows_of, sites_of
+from sync_pipelines.flows.spec import Flow, PartitionedFlow
 
 PROJECT = Path(sync_pipelines.__file__).parent.parent
+SYNC_JOBS = ["wtl_sync", "wtl_courses_sync", "bakalari_sync"]
+
+
+def streams_of(flow: Flow | PartitionedFlow) -> set[str]:
+    return {flow.stream} if isinstance(flow, Flow) else set(flow.streams)
 
 
 def specs() -> dict[str, dg.AssetSpec]:
@@ -37,8 +43,11 @@ def test_the_assets_are_the_flows_with_their_order_and_group() -> None:
         "bakalari/subjects": ("bakalari", ["bakalari/classes"]),
         "bakalari/users": ("bakalari", ["bakalari/subjects"]),
         "bakalari/enrollments": ("bakalari", ["bakalari/users"]),
+        "health/sync_report": ("health", []),
     }
-    assert set(shape) == {f.stream for f in FLOWS} | {stream for f in PARTITIONED_FLOWS for stream in f.streams}
+    assert set(shape) - {"health/sync_report"} == {f.stream for f in FLOWS} | {
+        stream for f in PARTITIONED_FLOWS for stream in f.streams
+    }
 
 
 def test_what_is_read_by_course_or_by_school_is_divided_by_those_and_backfilled_as_one_run() -> None:
@@ -54,9 +63,13 @@ def test_what_is_read_by_course_or_by_school_is_divided_by_those_and_backfilled_
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_where_its_rows_are() -> None:
-    for spec in specs().values():
+    for key, spec in specs().items():
         assert spec.description
         assert spec.owners == ["team:data"]
+        if key == "health/sync_report":
+            continue
+        assert spec.freshness_policy is not None
+        assert spec.metadata["dagster/code_references"]
         assert spec.kinds == {"python", "postgres"}
         schema = spec.key.path[0]
         assert spec.metadata["dagster/table_name"].startswith(f"{schema}.")
@@ -72,6 +85,11 @@ def test_there_is_a_job_for_lists_and_one_for_partitions_and_each_ends_by_itself
         "bakalari_sync": {stream for flow in sites_of("bakalari") for stream in flow.streams},
     }
     for name, expected in streams.items():
+        assert set(defs.resolve_job_def(name).graph.node_dict) == {
+            flow.stream.replace("/", "__")
+            for flow in (*FLOWS, *PARTITIONED_FLOWS)
+            if expected.intersection(streams_of(flow))
+        }
         job = defs.resolve_job_def(name)
         assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == expected
         assert int(job.tags["dagster/max_runtime"]) > 0
@@ -79,9 +97,53 @@ def test_there_is_a_job_for_lists_and_one_for_partitions_and_each_ends_by_itself
         assert job.executor_def.name == "in_process"
 
 
-def test_a_check_says_whether_every_school_was_read_completely() -> None:
-    key = dg.AssetCheckKey(dg.AssetKey(["bakalari", "roster"]), "coverage")
-    assert key in defs.resolve_job_def("bakalari_sync").asset_layer.asset_graph.asset_check_keys
+def test_the_checks_are_these_and_the_blocking_ones_run_with_the_sync() -> None:
+    graph = defs.resolve_asset_graph()
+    found: dict[str, set[str]] = {}
+    for key in graph.asset_check_keys:
+        found.setdefault(key.asset_key.to_user_string(), set()).add(key.name)
+    warning, lists = {"duplicates", "counts", "rejects_open"}, {"complete", "guard"}
+    assert found == {
+        "wtl/courses": warning | lists,
+        "wtl/lesson_catalog": warning | lists,
+        "wtl/users": warning | lists,
+        "wtl/lessons": warning | {"coverage", "guard", "orphans"},
+        "wtl/course_users": warning | {"coverage", "guard", "orphans"},
+        "bakalari/roster": {"coverage"},
+        "bakalari/schools": warning | {"guard"},
+        **{
+            f"bakalari/{name}": warning | {"guard", "orphans"}
+            for name in ("classes", "subjects", "users", "enrollments")
+        },
+    }
+    blocking = {key for key in graph.asset_check_keys if graph.get_check_spec(key).blocking}
+    assert {key.name for key in blocking} == lists
+    synced = [defs.resolve_job_def(name) for name in SYNC_JOBS]
+    assert blocking == {
+        key for job in synced for key in job.asset_layer.asset_graph.asset_check_keys if key.name != "coverage"
+    }
+    health = defs.resolve_job_def("health_sync").asset_layer.asset_graph.asset_check_keys
+    assert health == {key for key in graph.asset_check_keys if key.name in warning | {"orphans"}}
+
+
+def test_schedules_and_sensors_are_these() -> None:
+    repository = defs.get_repository_def()
+    assert {
+        schedule.name: (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone)
+        for schedule in repository.schedule_defs
+    } == {
+        "wtl_sync_schedule": ("wtl_sync", "*/15 * * * *", "Europe/Warsaw"),
+        "wtl_courses_sync_schedule": ("wtl_courses_sync", "5,20,35,50 * * * *", "Europe/Warsaw"),
+        "bakalari_sync_schedule": ("bakalari_sync", "*/15 * * * *", "Europe/Prague"),
+        "bakalari_school_hours": ("bakalari_sync", "0,15,30,45 7-17 * * 1-5", "Europe/Prague"),
+        "health_sync_schedule": ("health_sync", "12,27,42,57 * * * *", "UTC"),
+        "housekeeping_schedule": ("housekeeping", "20 3 * * *", "Europe/Prague"),
+    }
+    off = {s.name for s in repository.schedule_defs if s.default_status is dg.DefaultScheduleStatus.STOPPED}
+    assert off == {"bakalari_school_hours"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {"alerts", "bakalari_schools_in_step"}
+    for job in repository.get_all_jobs():
+        assert job.name == "__ASSET_JOB" or int(job.tags["dagster/max_runtime"]) > 0
 
 
 def test_no_job_runs_twice_at_once_and_a_backfill_of_hours_does_not_hold_up_the_lists() -> None:
@@ -91,7 +153,8 @@ def test_no_job_runs_twice_at_once_and_a_backfill_of_hours_does_not_hold_up_the_
     assert {"key": QUEUE_TAG, "value": one_a_value, "limit": 1} in limits
     assert {"key": "dagster/backfill", "value": one_a_value, "limit": 1} in limits
     assert {"key": "dagster/partition", "value": one_a_value, "limit": 1} in limits
-    names = ("wtl_sync", "wtl_courses_sync", "bakalari_sync")
+    assert {"key": UPSTREAM_TAG, "value": one_a_value, "limit": 4} in limits
+    names = [*SYNC_JOBS, "health_sync", "housekeeping"]
     assert len({defs.resolve_job_def(name).tags[QUEUE_TAG] for name in names}) == len(names)
 
 

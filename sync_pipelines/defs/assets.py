@@ -9,7 +9,13 @@ import dagster as dg
 from sync_pipelines.core import SyncReport
 from sync_pipelines.defs.config import PartitionsConfig, SyncConfig, asset_key
 from sync_pipelines.defs.gates import COVERAGE, evaluations, gates, incomplete
-from sync_pipelines.defs.metadata import definition_metadata, failure_metadata, report_metadata, stage_metadata
+from sync_pipelines.defs.metadata import (
+    code_references,
+    definition_metadata,
+    failure_metadata,
+    report_metadata,
+    stage_metadata,
+)
 from sync_pipelines.defs.partitions import (
     PARTITIONS_DEFS,
     coverage_check,
@@ -60,7 +66,7 @@ def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
         deps=[asset_key(stream) for stream in flow.after],
         group_name=flow.upstream.group,
         description=flow.description,
-        metadata=definition_metadata(flow.table, flow.view),
+        metadata={**definition_metadata(flow.table, flow.view), **code_references(flow)},
         owners=["team:data"],
         kinds={"python", "postgres"},
         tags={"sync/upstream": flow.upstream.name},
@@ -116,12 +122,13 @@ def _specs(flow: PartitionedFlow) -> Iterator[dg.AssetSpec]:
         )
 
     def of_part(part: Part) -> dict[str, object]:
-        return definition_metadata(part.table, part.view)
+        return {**definition_metadata(part.table, part.view), **code_references(part)}
 
     if flow.stage is None:
-        yield spec(flow.stream, flow.after, flow.description, of_part(flow.parts[0]))
+        yield spec(flow.stream, flow.after, flow.description, {**of_part(flow.parts[0]), **code_references(flow)})
         return
-    yield spec(flow.stream, flow.after, flow.description, stage_metadata(flow.stage.table))
+    landing = {**stage_metadata(flow.stage.table), **code_references(flow)}
+    yield spec(flow.stream, flow.after, flow.description, landing)
     for part in flow.parts:
         yield spec(part.stream, part.after, part.description, of_part(part))
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import dagster as dg
 
 from sync_pipelines.core import SyncReport
-from sync_pipelines.defs.backfills import partitions_of_run, settle_those_behind
+from sync_pipelines.defs.backfills import count_as_failed, partitions_of_run, settle_those_behind
 from sync_pipelines.defs.config import PartitionsConfig, asset_key
 from sync_pipelines.defs.gates import COVERAGE, GUARD, guarded_streams, incomplete
 from sync_pipelines.defs.metadata import partition_failure_metadata, report_metadata
@@ -91,6 +91,7 @@ def sync_partitions(
         if again := retry(context.retry_number, error, runner.settings):
             raise again from error
     _log_guards(context, flow, bad)
+    count_as_failed(context, [result.key for result in bad])
     settle_those_behind(context, asked)
     if not bad and ended_by is None:
         return None

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS, placed, placed_part, sharing
+from sync_pipelines.flows.spec import Partitions
 from sync_pipelines.postgres import consistency, migrate, tables
 from sync_pipelines.postgres.consistency import Reference, Rows
 from sync_pipelines.postgres.engine import Session
@@ -52,13 +53,15 @@ class Verdict:
 class _Checked:
     """The records of one kind: the stream that shows them, their keys' system, and their table.
 
-    `own` is the table as the flow declares it, `table` the one that the settings put the rows into.
+    `own` is the table as the flow declares it, `table` the one that the settings put the rows into. `within` is
+    the system of the records that divide it.
     """
 
     stream: str
     system: str
     own: TableSpec
     table: TableSpec
+    within: str | None = None
 
 
 def checks_of(upstream: str) -> list[Asked]:
@@ -94,11 +97,13 @@ def _checked(upstream: str | None, settings: Settings | None = None) -> Iterator
             yield _Checked(flow.stream, flow.system, flow.table, table)
     for partitioned in PARTITIONED_FLOWS:
         if upstream in (None, partitioned.upstream.name):
+            divided = partitioned.partitions
+            within = divided.system if isinstance(divided, Partitions) else None
             for part in partitioned.parts:
                 if not sharing(part):
                     stream = part.stream if partitioned.stage else partitioned.stream
                     table = placed_part(part, settings).table if settings else part.table
-                    yield _Checked(stream, part.system, part.table, table)
+                    yield _Checked(stream, part.system, part.table, table, within)
 
 
 def _asked(session: Session, checked: _Checked, check: str, everything: Sequence[_Checked]) -> Verdict:
@@ -151,7 +156,8 @@ def _references(checked: _Checked, everything: Sequence[_Checked]) -> list[Refer
         to = by_table[key.table]
         column, there = _placed_column(checked, name), _placed_column(to, key.name)
         if column is not None and there is not None:
-            found.append(Reference(column, Rows.of(to.table), there))
+            # What a vanished course held is not read any more: it is out of date with it, and nothing to mend.
+            found.append(Reference(column, Rows.of(to.table), there, may_be_gone=to.system == checked.within))
     return found
 
 

@@ -185,6 +185,7 @@ def _merged(stream: str, reports: Sequence[SyncReport]) -> SyncReport:
         errors=tuple(chain.from_iterable(report.errors for report in reports)),
         differences=tuple(chain.from_iterable(report.differences for report in reports)),
         facts=reports[0].facts,
+        rows=reports[-1].rows,
         **counters,
     )
 

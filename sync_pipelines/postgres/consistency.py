@@ -45,11 +45,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Reference:
-    """A column that holds what `key`, a column of `to`, holds there."""
+    """A column that holds what `key`, a column of `to`, holds. `may_be_gone`: that row may have vanished."""
 
     column: str
     to: Rows
     key: str
+    may_be_gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def _same(rows: Rows, place: int, reference: Reference) -> str:
 
 def _is_bad(place: int, reference: Reference) -> str:
     missing = f"p{place}.{quoted(reference.key)} IS NULL"
-    return f"(t.{quoted(reference.column)} IS NOT NULL AND ({missing} OR {reference.to.is_gone(f'p{place}')}))"
+    gone = "false" if reference.may_be_gone else reference.to.is_gone(f"p{place}")
+    return f"(t.{quoted(reference.column)} IS NOT NULL AND ({missing} OR {gone}))"
 
 
 def _told_orphans(

@@ -252,7 +252,6 @@ def test_of_a_range_just_the_courses_that_failed_are_shown_as_failed_until_they_
     assert backfill.failed(USERS) == set()
 
 
-@pytest.mark.xfail(strict=True, reason="sync_partitions does not say yet what failed: count_as_failed")
 def test_courses_that_no_backfill_asked_for_are_shown_as_failed_too(
     backfill: Backfill, keys: list[str], platform: Platform
 ) -> None:

@@ -51,7 +51,6 @@ def test_of_a_whole_list_it_is_what_its_view_holds(platform: Platform, runner: R
         del platform.users[25:], platform.lessons[19:]
 
 
-@pytest.mark.xfail(strict=True, reason="the parts of a partition are merged into a report without rows")
 def test_of_a_course_it_is_what_the_view_holds_of_it(platform: Platform, runner: Runner, query: Query) -> None:
     launch(defs.resolve_job_def("wtl_sync"), FLOWS, runner)
     launch_partitions(defs.resolve_job_def("wtl_courses_sync"), [COURSE_USERS], runner, PartitionsConfig())

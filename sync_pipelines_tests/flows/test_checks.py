@@ -126,6 +126,11 @@ def test_peoples_mapping_to_what_vanished_is_told_by_both_its_sides(
     assert " / wtl:lesson " in str(first["row"])
 
 
+def test_a_grant_to_a_vanished_course_is_gone_with_it_and_no_orphan(platform: Platform, query: Query) -> None:
+    query("UPDATE wtl.courses SET remote_deleted_at = now()")
+    assert ("wtl/course_users", "orphans") not in failed()
+
+
 def test_a_grant_of_a_vanished_user_is_an_orphan(platform: Platform, query: Query) -> None:
     query("UPDATE wtl.users SET remote_deleted_at = now()")
     assert ("wtl/course_users", "orphans") in failed()

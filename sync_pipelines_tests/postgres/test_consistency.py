@@ -1,4 +1,4 @@
-"""What does not fit together is found: as many as a plain model counts, in tables whose indexes promise nothing."""
+"""What does not fit together is found, as a plain model counts it, in tables whose indexes promise nothing."""
 
 from __future__ import annotations
 
