@@ -119,6 +119,10 @@ def _watcher(settings: Settings) -> AbstractContextManager[object]:
     return Child(command, Path(os.environ["DAGSTER_HOME"]) / "alerts.log")
 
 
+def _minutes(settings: Settings) -> str:
+    return "minute" if settings.every_minutes == 1 else f"{settings.every_minutes} minutes"
+
+
 def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: str) -> None:
     database = open_database(settings)
     click.echo(
@@ -130,7 +134,7 @@ def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: 
                {ui.url}/runs
                  every run with its counters; the first has just succeeded
                {ui.url}/automation
-                 the schedules, switched on: a sync every {settings.every_minutes} minutes
+                 the schedules, switched on: a sync every {_minutes(settings)}
                {ui.url}/assets/health/sync_report
                  how the syncs went: success, durations, freshness, with plots
 
