@@ -80,11 +80,11 @@ def ended_run(
         well = [g for g in look.good(flow, streams) if g.subject not in bad and flow.name not in bad]
         limit = slow_after(flow.name)
         if look.succeeded and _SCHEDULE in run.tags and (took := look.seconds) is not None:
-            if took > limit:
+            if took <= limit:
+                well = [replace(g, kinds=g.kinds | {Kind.SLOW}) for g in well]
+            elif not look.was_tried_again:
                 counts = {"seconds": took, "limit": limit}
                 wrong += [Problem(Kind.SLOW, g.subject, run_id=run.run_id, counts=counts) for g in well]
-            else:
-                well = [replace(g, kinds=g.kinds | {Kind.SLOW}) for g in well]
         problems += wrong
         good += well
     return EndedRun(position, run.run_id, look.at, tuple(problems), tuple(good))
@@ -122,6 +122,11 @@ class _Look:
         """How long it took, without the time it waited for its turn."""
         began, ended = self.record.start_time, self.record.end_time
         return None if began is None or ended is None else ended - began
+
+    @property
+    def was_tried_again(self) -> bool:
+        """Whether a step waited for an upstream to come back: that says nothing of how fast the sync is."""
+        return bool(self._logs(dg.DagsterEventType.STEP_UP_FOR_RETRY))
 
     def good(self, flow: NamedFlow, streams: frozenset[str]) -> list[Good]:
         """What was done, by subject. A run whose requests were used up succeeds, and has not done everything."""

@@ -219,6 +219,16 @@ def test_a_scheduled_run_that_takes_long_is_slow_and_one_that_somebody_started_i
     assert look() == []
 
 
+def test_a_run_that_waited_for_an_upstream_to_come_back_is_not_slow(
+    run: Run, look: Look, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"SYNC_SLOW_SECONDS": "0", "SYNC_RETRIES": "1", "SYNC_RETRY_SECONDS": "0"}.items():
+        monkeypatch.setenv(name, value)
+    platform.switch_on("server-error", path="/training/list", times=4)
+    assert run("wtl_sync", tags={"dagster/schedule_name": "a schedule"}).success
+    assert look() == []
+
+
 def test_a_run_from_an_assets_page_carries_no_tags_and_is_told_by_its_assets(
     instance: dg.DagsterInstance, look: Look, platform: Platform, schools: list[School]
 ) -> None:
