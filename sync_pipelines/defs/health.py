@@ -19,7 +19,7 @@ _MAX_RUNTIME_SECONDS = 600
 
 def cron_between(minutes: int) -> str:
     """When most runs of a round that begins every so many minutes have ended, and the next has not begun."""
-    return every(minutes, past=minutes * 4 // 5)
+    return every(minutes, past=minutes * 3 // 5)
 
 
 HEALTH_JOB = dg.define_asset_job(

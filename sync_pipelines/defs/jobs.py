@@ -3,8 +3,6 @@
 Each runs its flows in the order of their dependencies, in one process.
 """
 
-from collections.abc import Sequence
-
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
@@ -12,7 +10,7 @@ from sync_pipelines.defs.config import asset_key
 from sync_pipelines.defs.gates import gates
 from sync_pipelines.defs.partitions import PARTITIONS_DEFS
 from sync_pipelines.flows.registry import PARTITIONED_FLOWS, UPSTREAMS, flows_of, sites_of
-from sync_pipelines.flows.spec import Flow, PartitionedFlow, Sites
+from sync_pipelines.flows.spec import Sites
 
 __all__ = ["JOBS", "PARTITION_JOBS", "QUEUE_TAG", "UPSTREAM_TAG", "job_name", "partition_job_name"]
 
@@ -35,19 +33,11 @@ def partition_job_name(partitions: str) -> str:
     return job_name(flow.upstream.name if isinstance(flow.partitions, Sites) else partitions)
 
 
-def _selection(flows: Sequence[Flow | PartitionedFlow]) -> dg.AssetSelection:
-    """Their assets, and the checks that their own steps evaluate: those that only warn have a job of their own."""
-    streams = [s for flow in flows for s in ([flow.stream] if isinstance(flow, Flow) else flow.streams)]
-    checks = [spec.key for flow in flows for spec in gates(flow)]
-    assets = dg.AssetSelection.assets(*map(asset_key, streams)).without_checks()
-    return assets | dg.AssetSelection.checks(*checks)
-
-
 def _lists_job(upstream: str) -> UnresolvedAssetJobDefinition:
     streams = [flow.stream for flow in flows_of(upstream)]
     return dg.define_asset_job(
         job_name(upstream),
-        selection=_selection(flows_of(upstream)),
+        selection=dg.AssetSelection.assets(*map(asset_key, streams)),
         description=f"Sync everything of {upstream}: " + ", ".join(streams),
         # A run whose process died with its parent would stay "started" for ever without it.
         tags={
@@ -60,9 +50,12 @@ def _lists_job(upstream: str) -> UnresolvedAssetJobDefinition:
 
 def _partition_job(partitions: str) -> UnresolvedAssetJobDefinition:
     flows = [flow for flow in PARTITIONED_FLOWS if flow.partitions.name == partitions]
+    streams = [stream for flow in flows for stream in flow.streams]
     return dg.define_asset_job(
         partition_job_name(partitions),
-        selection=_selection(flows),
+        # The checks that warn are of all partitions, and not each run's to ask: they run with the report.
+        selection=dg.AssetSelection.assets(*map(asset_key, streams)).without_checks()
+        | dg.AssetSelection.checks(*(spec.key for flow in flows for spec in gates(flow))),
         description=(
             f"Sync partitions of {' and '.join(flow.stream for flow in flows)}: any of them as one run. Where "
             "they are no unbroken range, Dagster queues a run for each; the first does the work of the others and "

@@ -40,7 +40,7 @@ def test_it_runs_as_often_as_the_syncs_and_not_when_they_begin(minutes: int) -> 
 
 
 def test_every_15_minutes_it_is_3_minutes_before_the_next_sync() -> None:
-    assert cron_between(15) == "12,27,42,57 * * * *"
+    assert cron_between(15) == "9,24,39,54 * * * *"
 
 
 def test_the_health_job_reports_and_asks_every_check_that_warns() -> None:
