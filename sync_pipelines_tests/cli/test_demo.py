@@ -65,6 +65,8 @@ def test_the_demo_shows_a_succeeded_run_and_a_running_schedule_and_leaves_nothin
     assert {s["name"]: s["scheduleState"]["status"] for s in schedules["schedulesOrError"]["results"]} == {
         "bakalari_school_hours": "STOPPED",
         "bakalari_sync_schedule": "RUNNING",
+        "health_sync_schedule": "RUNNING",
+        "housekeeping_schedule": "RUNNING",
         "wtl_courses_sync_schedule": "RUNNING",
         "wtl_sync_schedule": "RUNNING",
     }

@@ -61,7 +61,9 @@ def instance(
     set_up_schools: Callable[..., dict[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Generator[dg.DagsterInstance, None, None]:
-    sync_settings(serve(platform))
+    # What a process learns of a limit is of an address and a token.
+    platform.token = "of-its-own"
+    sync_settings(serve(platform), platform.token)
     for name, value in set_up_schools(*schools).items():
         monkeypatch.setenv(name, value)
     with dg.DagsterInstance.get() as instance:

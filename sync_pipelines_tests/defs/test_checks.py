@@ -82,7 +82,7 @@ def test_a_check_is_executed_alone(instance: dg.DagsterInstance) -> None:
 
 
 def test_a_finding_fails_the_check_and_not_the_run(instance: dg.DagsterInstance, query: Query) -> None:
-    query("UPDATE wtl.courses SET remote_deleted_at = now()")
+    query("UPDATE wtl.users SET remote_deleted_at = now()")
     result = run(instance)
     assert result.success
     orphans = verdicts(result)["wtl/course_users orphans"]

@@ -31,6 +31,7 @@ USERS_KEY = dg.AssetKey(["wtl", "course_users"])
 def platform() -> Platform:
     platform = Platform.invented(courses=8, lessons=40, users=60)
     platform.limit_minute = platform.limit_hour = 10**9
+    platform.token = "of-its-own"  # what a process learns of a limit is of an address and a token
     return platform
 
 
@@ -41,7 +42,7 @@ def runner(
     serve: Callable[[Any], str],
     sync_settings: Callable[..., Settings],
 ) -> Runner:
-    return Runner(sync_settings(serve(platform)))
+    return Runner(sync_settings(serve(platform), platform.token))
 
 
 @pytest.fixture
@@ -204,7 +205,7 @@ def test_when_the_hour_is_used_up_what_was_done_is_said_and_the_next_run_begins_
     assert f"{8 - len(done)} of 8 were not reached" in rest.errors[0]
     platform.faults.clear()
     # This process knows that the hour is used up there; of another address it knows nothing.
-    later = Runner(sync_settings(serve(platform)))
+    later = Runner(sync_settings(serve(platform), platform.token))
     job = defs.resolve_job_def("wtl_courses_sync")
     after = launch_partitions(job, [COURSE_USERS], later, PartitionsConfig(at_most=8 - len(done)))
     assert {r.partition for r in after.reports} == set(ids(platform)) - done

@@ -38,7 +38,9 @@ def test_only_what_may_succeed_is_tried_again_so_often_and_after_longer_and_long
 
 @pytest.fixture
 def platform() -> Platform:
-    return Platform.invented(courses=3, lessons=100, users=3)
+    platform = Platform.invented(courses=3, lessons=100, users=3)
+    platform.token = "of-its-own"  # what a process learns of a limit is of an address and a token
+    return platform
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def run(
 ) -> Callable[[], dg.ExecuteInProcessResult]:
     monkeypatch.setenv("SYNC_RETRIES", "2")
     monkeypatch.setenv("SYNC_RETRY_SECONDS", "0")
-    settings = sync_settings(serve(platform))
+    settings = sync_settings(serve(platform), platform.token)
 
     def start() -> dg.ExecuteInProcessResult:
         with dg.DagsterInstance.get() as instance:
@@ -78,7 +80,7 @@ def test_a_server_that_is_down_is_asked_again_within_the_run(
     result = run()
     assert result.success
     assert retried(result) == ["wtl__courses"]
-    assert set(evaluated(result).values()) == {(True, "ERROR")}
+    assert {passed for passed, _ in evaluated(result).values()} == {True}
 
 
 def test_a_server_that_stays_down_is_a_failure_after_the_last_try(
@@ -122,7 +124,7 @@ def test_used_up_requests_are_no_failure_and_nothing_is_asked_twice(
     assert (result.success, retried(result)) == (True, [])
     assert evaluated(result)["courses", "complete"] == (False, "WARN")
     skipped = [event.step_key for event in result.all_events if event.is_step_skipped]
-    assert skipped == ["wtl__lesson_catalog"]
+    assert skipped == ["wtl__lesson_catalog", "wtl_checks"]
     made = [m.asset_key.path[-1] for m in result.asset_materializations_for_node("wtl__courses")]
     assert made == []
 

@@ -182,6 +182,7 @@ class AccountSession:
     def _put(self, drawer: Drawer, pair: TokenPair, refresh: str | None, marks: list[str]) -> _Held:
         ends_at = self._now() + timedelta(seconds=pair.seconds)
         held = self._hold(Tokens(pair.access, pair.refresh or refresh, ends_at), pair.seconds, is_new=True)
+        self._used_up.discard(pair.access)  # some servers give the same one again, and it lives on
         drawer.put(Kept(held.tokens, _joined(marks)))
         self.user_id = pair.user_id or self.user_id
         return held
