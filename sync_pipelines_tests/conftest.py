@@ -1,6 +1,7 @@
 """Real parts: one PostgreSQL for the session, a database of its own for each test, the sandbox on real sockets."""
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -26,6 +27,12 @@ settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 settings.load_profile("default")
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and so would all it starts: tests interrupt what they started."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
