@@ -2,9 +2,10 @@
 
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     for name in [*(str(f.validation_alias) for f in Settings.model_fields.values())]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_instance_of_another_test() -> Generator[None, None, None]:
+    """Dagster keeps whose instance is current, and instances that overlapped leave one there that is gone."""
+    state = sys.modules.get("dagster._core.storage.defs_state.base")
+    with state.set_defs_state_storage(None) if state else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")
