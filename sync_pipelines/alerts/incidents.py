@@ -157,17 +157,21 @@ class _Book:
 
     def take_states(self, observed: Observed, now: datetime) -> None:
         states = [problem for problem in observed.states if problem.subject not in observed.left]
-        for problem in sorted(states, key=lambda p: (p.kind is Kind.STALE, p.kind, p.subject)):
-            if not self._is_no_news(problem):
-                self.begin(problem, "states", now)
+        grave = [problem for problem in states if problem.kind is not Kind.STALE]
+        for problem in sorted(grave, key=lambda p: (p.kind, p.subject)):
+            self.begin(problem, "states", now)
         seen = {(problem.kind, problem.subject) for problem in states} | observed.unclear
         for incident in self.all():
             if incident.key not in seen and (incident.kind, flow_of(incident.subject)) in observed.looked_at:
                 self._let_go(incident, "states", now)
+        # Last: whether staleness is news depends on what has just ended.
+        for problem in sorted((p for p in states if p.kind is Kind.STALE), key=lambda p: p.subject):
+            if not self._is_no_news(problem):
+                self.begin(problem, "states", now)
 
     def _is_no_news(self, problem: Problem) -> bool:
         """Whoever knows that the runs fail knows that the data grows old."""
-        if problem.kind is not Kind.STALE or (problem.kind, problem.subject) in self._by_key:
+        if (problem.kind, problem.subject) in self._by_key:
             return False
         whose = (problem.subject, flow_of(problem.subject))
         return any(i.lasts and i.kind in FAILING and i.subject in whose for i in self._by_key.values())
