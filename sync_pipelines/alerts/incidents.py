@@ -132,7 +132,9 @@ class _Book:
             return
         seen = incident.seen if run_id is None else (*incident.seen, run_id)[-_RUNS_REMEMBERED:]
         said = incident.said if incident.held_by and by == "runs" else ""  # the first error tells most
-        befell_any = not problem.streams or (incident.runs > 0 and not incident.streams)
+        # Of one that had ended, what it befell then is well again.
+        befallen = incident.streams if incident.lasts else frozenset[str]()
+        befell_any = not problem.streams or (incident.lasts and incident.runs > 0 and not befallen)
         self.put(
             replace(
                 incident,
@@ -143,7 +145,7 @@ class _Book:
                 runs=incident.runs + (run_id is not None),
                 seen=seen,
                 counts=problem.counts or incident.counts,
-                streams=frozenset() if befell_any else incident.streams | problem.streams,
+                streams=frozenset() if befell_any else befallen | problem.streams,
                 left=False,
             )
         )
