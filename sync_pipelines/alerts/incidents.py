@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sync_pipelines.alerts.problems import FAILING, Good, Kind, Observed, Problem
-from sync_pipelines.alerts.subjects import flow_of
+from sync_pipelines.flows.naming import flow_of
 
 __all__ = ["Event", "Incident", "Note", "State", "reconcile"]
 

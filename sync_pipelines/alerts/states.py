@@ -9,10 +9,10 @@ from itertools import chain
 
 from sync_pipelines.alerts.history import History, Tick
 from sync_pipelines.alerts.problems import Kind, Problem
-from sync_pipelines.alerts.subjects import FLOWS_BY_NAME, NamedFlow
 from sync_pipelines.errors import NotSetUp, SettingsError
 from sync_pipelines.flows.bakalari import ROSTERS
 from sync_pipelines.flows.bakalari.vault import system_of
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, NamedFlow
 from sync_pipelines.flows.spec import Partitions, Sites
 from sync_pipelines.postgres.alerts import StreamState
 from sync_pipelines.settings import Settings

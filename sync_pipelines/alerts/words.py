@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sync_pipelines.alerts.incidents import Incident
 from sync_pipelines.alerts.problems import Kind
-from sync_pipelines.alerts.subjects import FLOWS_BY_NAME, flow_of
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, flow_of
 from sync_pipelines.flows.spec import Sites
 
 __all__ = ["Words", "clock_time", "count", "has_members", "label", "lasted", "number", "sentence", "words"]

@@ -14,7 +14,7 @@ from sync_pipelines.alerts.evaluating import look_and_deliver
 from sync_pipelines.alerts.history import History, Tick
 from sync_pipelines.alerts.problems import EndedRun
 from sync_pipelines.defs.ended_runs import FLOW_JOBS, ended_run, flows_of_run
-from sync_pipelines.defs.schedules import SCHEDULES
+from sync_pipelines.defs.schedules import LIVE, SCHEDULES
 from sync_pipelines.errors import DatabaseUnavailable, SchemaError, SettingsError
 from sync_pipelines.settings import Settings
 
@@ -23,12 +23,6 @@ __all__ = ["ALERTS_SENSOR", "DagsterHistory", "open_history"]
 _AT_A_TIME = 500
 _TICKS = 200
 _DAEMONS = ("SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR")
-_LIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 EventRecord = dg.EventLogRecord
 
 
@@ -123,7 +117,7 @@ class DagsterHistory:
 
     def busy(self) -> frozenset[str]:
         with _translated():
-            runs = self._instance.get_runs(dg.RunsFilter(statuses=_LIVE), limit=_AT_A_TIME)
+            runs = self._instance.get_runs(dg.RunsFilter(statuses=LIVE), limit=_AT_A_TIME)
         return frozenset(flow.name for run in runs for flow in flows_of_run(run))
 
     def silent_daemons(self, before: datetime) -> Sequence[tuple[str, datetime]]:

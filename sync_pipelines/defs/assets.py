@@ -32,11 +32,8 @@ from sync_pipelines.settings import Pace
 
 __all__ = ["FLOW_ASSETS", "PARTITIONED_ASSETS"]
 
-
-FRESHNESS = dg.FreshnessPolicy.time_window(
-    warn_window=timedelta(minutes=2 * Pace.load().every_minutes),
-    fail_window=timedelta(minutes=3 * Pace.load().every_minutes),
-)
+_INTERVAL = timedelta(minutes=Pace.load().every_minutes)
+_FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=2 * _INTERVAL, fail_window=3 * _INTERVAL)
 
 
 def _failure(flow: Flow, error: SyncError) -> dg.Failure:
@@ -71,7 +68,7 @@ def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
         kinds={"python", "postgres"},
         tags={"sync/upstream": flow.upstream.name},
         check_specs=gates(flow),
-        freshness_policy=FRESHNESS,
+        freshness_policy=_FRESHNESS,
         output_required=False,  # a run whose requests are used up ends, and goes on the next time
     )
     def sync(context: dg.AssetExecutionContext, config: SyncConfig, runner: dg.ResourceParam[Runner]):
@@ -118,7 +115,7 @@ def _specs(flow: PartitionedFlow) -> Iterator[dg.AssetSpec]:
             owners=["team:data"],
             kinds={"python", "postgres"},
             tags={"sync/upstream": flow.upstream.name},
-            freshness_policy=FRESHNESS,
+            freshness_policy=_FRESHNESS,
         )
 
     def of_part(part: Part) -> dict[str, object]:

@@ -16,7 +16,7 @@ from dagster._core.events import (
     generate_event_batch_id,
 )
 
-__all__ = ["count_as_failed", "partitions_of_run", "settle_those_behind"]
+__all__ = ["count_as_failed", "is_backfill", "partitions_of_run", "settle_those_behind"]
 
 _BACKFILL, _PARTITION = "dagster/backfill", "dagster/partition"
 _MADE, _PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
@@ -24,6 +24,11 @@ _ENDS = {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 # Queueing costs Dagster some tenths of a second a run; whoever queues them may have died over it.
 _LONGEST_WAIT_SECONDS, _POLL_SECONDS = 180.0, 0.5
+
+
+def is_backfill(run: dg.DagsterRun) -> bool:
+    """Whether somebody began it, with others or alone, as a backfill."""
+    return _BACKFILL in run.tags
 
 
 def partitions_of_run(context: dg.AssetExecutionContext) -> list[str]:
@@ -114,7 +119,7 @@ def _wait_until_all_are_queued(context: dg.AssetExecutionContext) -> None:
 
 
 def _all_are_queued(context: dg.AssetExecutionContext) -> bool:
-    if _BACKFILL not in context.run.tags:
+    if not is_backfill(context.run):
         return True
     backfill = context.instance.get_backfill(context.run.tags[_BACKFILL])
     if backfill is None:
@@ -130,7 +135,7 @@ def _all_are_queued(context: dg.AssetExecutionContext) -> bool:
 def _queued_behind(context: dg.AssetExecutionContext) -> Sequence[dg.DagsterRun]:
     """Runs of the same backfill, of the same job and assets, that have not begun."""
     run = context.run
-    if _BACKFILL not in run.tags:
+    if not is_backfill(run):
         return []
     tags = {_BACKFILL: run.tags[_BACKFILL]}
     queued = context.instance.get_runs(dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.QUEUED]))

@@ -36,7 +36,7 @@ def _checks(upstream: str) -> dg.AssetChecksDefinition:
             for verdict in checks.examine(runner.settings, upstream, asked):
                 yield _result(verdict)
         except SyncError as error:
-            raise dg.Failure(redact(str(error)), allow_retries=error.transient) from error
+            raise dg.Failure(redact(str(error))) from error
 
     return check
 

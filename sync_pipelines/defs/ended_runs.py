@@ -10,12 +10,13 @@ import dagster as dg
 
 from sync_pipelines import errors
 from sync_pipelines.alerts.problems import EndedRun, Good, Kind, Problem
-from sync_pipelines.alerts.subjects import FLOWS_BY_NAME, NamedFlow, flow_of_stream
 from sync_pipelines.alerts.wording import one_line
 from sync_pipelines.core import SyncReport
 from sync_pipelines.defs.config import asset_key
 from sync_pipelines.defs.jobs import QUEUE_TAG, job_name, partition_job_name
+from sync_pipelines.defs.metadata import ended_by, failed_partitions
 from sync_pipelines.errors import AccessRefused, GuardTripped, RateLimited
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, NamedFlow, flow_of_stream
 from sync_pipelines.flows.spec import Partitions, Sites
 
 __all__ = ["FLOW_JOBS", "ended_run", "flows_of_run"]
@@ -171,29 +172,26 @@ class _Look:
 
     def _of_step(self, flow: NamedFlow, stream: str | None, failure: Any) -> Iterator[Problem]:
         metadata = (failure.user_failure_data.metadata if failure.user_failure_data else None) or {}
-        values = {name: entry.value for name, entry in metadata.items()}
-        partitions: list[dict[str, Any]] = values.get("failed_partitions", [])
+        partitions = failed_partitions(metadata)
         of_partitions = list(self._of_partitions(flow, partitions))
         yield from of_partitions
-        ended_by = values.get("failure")
-        if ended_by is None and partitions:
+        error = ended_by(metadata)
+        if (error is None and partitions) or error == RateLimited.__name__:
             return
-        if ended_by == RateLimited.__name__:
-            return
-        kind, streams = _kind(ended_by), frozenset({stream} if stream else ())
-        counts = {name: values[name] for name in _COUNTERS if isinstance(values.get(name), int)}
+        kind, streams = _kind(error), frozenset({stream} if stream else ())
+        values = {name: metadata[name].value for name in _COUNTERS if name in metadata}
+        counts = {name: value for name, value in values.items() if isinstance(value, int)}
         done = {problem.subject for problem in of_partitions}
         for partition in self._partitions(flow) or [None]:
             if (subject := flow.subject(partition)) not in done:
                 yield Problem(kind, subject, one_line(_said(failure)), self.run.run_id, counts, streams)
 
-    def _of_partitions(self, flow: NamedFlow, failed: Sequence[dict[str, Any]]) -> Iterator[Problem]:
+    def _of_partitions(self, flow: NamedFlow, failed: Sequence[tuple[SyncReport, str]]) -> Iterator[Problem]:
         """Each school is a subject; of courses, all are one."""
         by_subject: dict[str, list[tuple[SyncReport, Kind]]] = defaultdict(list)
-        for one in failed:
-            if one.get("failure") != RateLimited.__name__:
-                report = SyncReport.from_dict(one)
-                by_subject[flow.subject(report.partition)].append((report, _kind(one.get("failure"))))
+        for report, error in failed:
+            if error != RateLimited.__name__:
+                by_subject[flow.subject(report.partition)].append((report, _kind(error)))
         for subject, reports in by_subject.items():
             report, kind = min(reports, key=lambda pair: list(Kind).index(pair[1]))
             said = report.errors[-1] if report.errors else "incomplete"

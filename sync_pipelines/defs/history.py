@@ -13,6 +13,7 @@ from sync_pipelines.defs.jobs import QUEUE_TAG
 from sync_pipelines.defs.metadata import report_from_metadata
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.database import open_database
+from sync_pipelines.flows.naming import flow_of_stream
 from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
 from sync_pipelines.flows.reporting.history import (
     FlowRun,
@@ -20,12 +21,11 @@ from sync_pipelines.flows.reporting.history import (
     Outcome,
     Written,
     flow_of_queue,
-    flow_of_stream,
     last_complete,
 )
 from sync_pipelines.flows.spec import Sites
 from sync_pipelines.postgres import migrate
-from sync_pipelines.postgres.freshness import complete_at
+from sync_pipelines.postgres.streams import complete_at
 from sync_pipelines.settings import Settings
 
 __all__ = ["history"]
@@ -91,7 +91,7 @@ def _flows_of(run: dg.DagsterRun) -> set[tuple[str, str | None]]:
         flows = {of_queue} if of_queue else set()
     else:
         streams = {key.to_user_string() for key in run.asset_selection or ()}
-        flows = {(flow, None) for stream in streams if (flow := flow_of_stream(stream))}
+        flows = {(flow.name, None) for stream in streams if (flow := flow_of_stream(stream))}
     key = run.tags.get(_PARTITION_TAG)
     return {(flow, site or (key if flow in _SITES else None)) for flow, site in flows}
 
@@ -129,8 +129,8 @@ def _of_event(stream: str, record: dg.EventLogRecord) -> Written:
     flow = flow_of_stream(stream)
     assert flow is not None
     return Written(
-        flow,
-        event.partition if flow in _SITES else None,
+        flow.name,
+        event.partition if flow.name in _SITES else None,
         _time(record.timestamp),
         report.fetched,
         report.created,

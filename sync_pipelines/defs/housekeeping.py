@@ -66,8 +66,9 @@ def delete_runs(
     for run_id in condemned[:at_most]:
         if time.monotonic() > until:
             break
-        instance.delete_run(run_id)
+        # Logs first: of a run that is gone nobody would find them any more.
         instance.compute_log_manager.delete_logs(prefix=[run_id])
+        instance.delete_run(run_id)
         deleted += 1
     return Deleted(deleted, kept, more=deleted < len(condemned))
 
@@ -115,7 +116,7 @@ def delete_old_alerts(context: dg.OpExecutionContext, runner: dg.ResourceParam[R
         with database.session() as session:
             incidents, messages = purge_alerts(session, datetime.now(UTC) - _KEEP_ALERTS)
     except SyncError as error:
-        raise dg.Failure(redact(str(error)), allow_retries=error.transient) from error
+        raise dg.Failure(redact(str(error))) from error
     context.log.info(f"{incidents} incidents and {messages} messages deleted")
     context.add_output_metadata({"incidents": incidents, "messages": messages})
 

@@ -8,7 +8,8 @@ from dagster._core.execution.plan.objects import StepFailureData
 from sync_pipelines.core import SyncReport
 from sync_pipelines.defs.config import PartitionsConfig, SyncConfig, asset_key
 from sync_pipelines.defs.gates import gates
-from sync_pipelines.defs.metadata import failed_partitions, report_from_metadata, was_guarded
+from sync_pipelines.defs.metadata import ended_by, failed_partitions, report_from_metadata, was_guarded
+from sync_pipelines.errors import GuardTripped
 from sync_pipelines.flows.runner import Finished, Runner, not_run
 from sync_pipelines.flows.spec import Flow, PartitionedFlow
 from sync_pipelines.log import redact
@@ -58,19 +59,17 @@ def launch_partitions(
         reports += [
             report_from_metadata(mine[m.asset_key], m.metadata, m.partition) for m in made if m.asset_key in mine
         ]
-        failure, unfinished = (
-            _failure_of(flow.stream, result.all_events),
-            _unfinished(flow.stream, result.all_events),
-        )
+        failure = _failure_of(flow.stream, result.all_events)
+        unfinished = _unfinished(flow.stream, result.all_events)
         if failure or unfinished:
             data = failure.user_failure_data if failure else unfinished
             metadata = (data.metadata if data else None) or {}
-            for report, was_stopped in failed_partitions(metadata):
+            for report, error in failed_partitions(metadata):
                 reports.append(report)
-                guarded.update([report.stream] if was_stopped else ())
-            if failure and (not metadata or "failure" in metadata):
+                guarded.update([report.stream] if error == GuardTripped.__name__ else ())
+            if failure and (not metadata or ended_by(metadata)):
                 reports.append(_report_of_failure(flow.stream, failure))
-            elif unfinished and "failure" in metadata:
+            elif unfinished and ended_by(metadata):
                 reports.append(report_from_metadata(flow.stream, metadata))
     success = result.success and all(report.complete for report in reports)
     return Finished(reports, success, result.run_id, guarded=frozenset(guarded))

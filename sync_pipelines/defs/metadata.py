@@ -21,6 +21,7 @@ from sync_pipelines.postgres.spec import TableSpec
 __all__ = [
     "code_references",
     "definition_metadata",
+    "ended_by",
     "failed_partitions",
     "failure_metadata",
     "partition_failure_metadata",
@@ -89,25 +90,30 @@ def failure_metadata(error: SyncError, report: SyncReport | None) -> dict[str, d
 
 
 def partition_failure_metadata(
-    bad: Sequence[PartitionDone], ended_by: SyncError | None, not_reached: int
+    bad: Sequence[PartitionDone], error: SyncError | None, not_reached: int
 ) -> dict[str, dg.MetadataValue[Any]]:
     """The report of each partition that failed; how many were not reached, and the error that ended it for all."""
     failed = [{**done.report.to_dict(), _FAILURE: type(done.error).__name__} for done in bad]
     metadata: dict[str, dg.MetadataValue[Any]] = {_FAILED: dg.MetadataValue.json(failed)}
-    if ended_by is None:
+    if error is None:
         return metadata
-    return {**metadata, _NOT_REACHED: _value(not_reached), _FAILURE: _value(type(ended_by).__name__)}
+    return {**metadata, _NOT_REACHED: _value(not_reached), _FAILURE: _value(type(error).__name__)}
 
 
-def failed_partitions(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[tuple[SyncReport, bool]]:
-    """The reports in `partition_failure_metadata`, each with whether the mass-change guard stopped it."""
+def failed_partitions(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[tuple[SyncReport, str]]:
+    """The reports in `partition_failure_metadata`, each with the name of the error's class."""
     failed: Any = metadata[_FAILED].value if _FAILED in metadata else []
-    return [(SyncReport.from_dict(report), report[_FAILURE] == GuardTripped.__name__) for report in failed]
+    return [(SyncReport.from_dict(report), report[_FAILURE]) for report in failed]
+
+
+def ended_by(metadata: Mapping[str, dg.MetadataValue[Any]]) -> str | None:
+    """The name of the class of the error that ended the run whose metadata this is; None where none did."""
+    return str(metadata[_FAILURE].value) if _FAILURE in metadata else None
 
 
 def was_guarded(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
     """Whether the mass-change guard ended the run whose `failure_metadata` this is."""
-    return _FAILURE in metadata and metadata[_FAILURE].value == GuardTripped.__name__
+    return ended_by(metadata) == GuardTripped.__name__
 
 
 def definition_metadata(table: TableSpec, view: str) -> dict[str, Any]:

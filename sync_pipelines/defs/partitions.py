@@ -4,13 +4,13 @@ Events cost tens of milliseconds each, so they are logged as the partitions are 
 what it did.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
 import dagster as dg
 
 from sync_pipelines.core import SyncReport
-from sync_pipelines.defs.backfills import count_as_failed, partitions_of_run, settle_those_behind
+from sync_pipelines.defs.backfills import count_as_failed, is_backfill, partitions_of_run, settle_those_behind
 from sync_pipelines.defs.config import PartitionsConfig, asset_key
 from sync_pipelines.defs.gates import COVERAGE, GUARD, guarded_streams, incomplete
 from sync_pipelines.defs.metadata import partition_failure_metadata, report_metadata
@@ -64,12 +64,36 @@ def sync_partitions(
     """
     if isinstance(flow.partitions, Sites):
         keep_in_step(context.instance, flow.partitions, runner)
-    asked = _asked_for(context, flow, runner, config)
     finished = _done_before(context) if context.retry_number else set[str]()
+    asked = _asked_for(context, flow, runner, config, finished)
     keys = [key for key in asked if key not in finished]
-    bad: list[PartitionDone] = []
-    done = 0
-    ended_by: SyncError | None = None
+    done, bad, ended_by = _run(context, flow, runner, config, keys)
+    errors = [result.error for result in bad if result.error] + ([ended_by] if ended_by else [])
+    for error in errors:
+        if again := retry(context.retry_number, error, runner.settings):
+            raise again from error
+    _log_guards(context, flow, bad)
+    count_as_failed(context, [result.key for result in bad])
+    settle_those_behind(context, asked)
+    if not bad and ended_by is None:
+        return None
+    failure = _failure(flow, bad, len(keys) - done - len(bad), len(keys) + len(finished), ended_by)
+    if _goes_on(context, bad, errors):
+        report = SyncReport(flow.stream, errors=(failure.description or "",))
+        context.log_event(incomplete(asset_key(flow.stream), report, failure.metadata))
+        return None
+    return failure
+
+
+def _run(
+    context: dg.AssetExecutionContext,
+    flow: PartitionedFlow,
+    runner: Runner,
+    config: PartitionsConfig,
+    keys: Sequence[str],
+) -> tuple[int, list[PartitionDone], SyncError | None]:
+    """How many of these are done, what became of those that are not, and what ended it for all that were left."""
+    done, bad = 0, list[PartitionDone]()
     running = PartitionRunner(runner.settings, runner.progress).run(
         flow,
         keys,
@@ -85,22 +109,8 @@ def sync_partitions(
                 bad.append(result)
             done += result.bad is None
     except SyncError as error:
-        ended_by = error
-    errors = [result.error for result in bad if result.error] + ([ended_by] if ended_by else [])
-    for error in errors:
-        if again := retry(context.retry_number, error, runner.settings):
-            raise again from error
-    _log_guards(context, flow, bad)
-    count_as_failed(context, [result.key for result in bad])
-    settle_those_behind(context, asked)
-    if not bad and ended_by is None:
-        return None
-    failure = _failure(flow, bad, len(keys) - done - len(bad), len(asked), ended_by)
-    if _goes_on(context, bad, errors):
-        report = SyncReport(flow.stream, errors=(failure.description or "",))
-        context.log_event(incomplete(asset_key(flow.stream), report, failure.metadata))
-        return None
-    return failure
+        return done, bad, error
+    return done, bad, None
 
 
 def _done_before(context: dg.AssetExecutionContext) -> set[str]:
@@ -119,7 +129,7 @@ def _goes_on(context: dg.AssetExecutionContext, bad: Sequence[PartitionDone], er
     Who began a backfill does, and is told which partitions are missing.
     """
     used_up = all(isinstance(error, RateLimited) for error in errors) and all(result.error for result in bad)
-    return used_up and "dagster/backfill" not in context.run.tags
+    return used_up and not is_backfill(context.run)
 
 
 def _log_guards(context: dg.AssetExecutionContext, flow: PartitionedFlow, bad: Sequence[PartitionDone]) -> None:
@@ -168,14 +178,20 @@ def coverage_check(flow: PartitionedFlow, runner: Runner) -> dg.AssetCheckEvalua
 
 
 def _asked_for(
-    context: dg.AssetExecutionContext, flow: PartitionedFlow, runner: Runner, config: PartitionsConfig
+    context: dg.AssetExecutionContext,
+    flow: PartitionedFlow,
+    runner: Runner,
+    config: PartitionsConfig,
+    finished: Collection[str],
 ) -> Sequence[str]:
-    keys = list(dict.fromkeys([*partitions_of_run(context), *config.keys]))
-    if not keys:
-        minutes = config.older_than_minutes
-        older_than = None if minutes is None else timedelta(minutes=minutes)
-        keys = PartitionRunner(runner.settings).stalest_first(flow, older_than=older_than)
-    return keys[: config.at_most]
+    """Those that were named; else those that are due, of which a retry does not begin others than were begun."""
+    if named := list(dict.fromkeys([*partitions_of_run(context), *config.keys])):
+        return named[: config.at_most]
+    minutes = config.older_than_minutes
+    older_than = None if minutes is None else timedelta(minutes=minutes)
+    due = PartitionRunner(runner.settings).stalest_first(flow, older_than=older_than)
+    left = [key for key in due if key not in finished]
+    return left if config.at_most is None else left[: max(config.at_most - len(finished), 0)]
 
 
 def _materialized(report: SyncReport) -> dg.AssetMaterialization:

@@ -37,7 +37,7 @@ def sync_report(context: dg.AssetExecutionContext, runner: dg.ResourceParam[Runn
     try:
         past = history(context.instance, runner.settings, datetime.now(UTC), _LENGTH)
     except SyncError as error:
-        raise dg.Failure(redact(str(error)), allow_retries=error.transient) from error
+        raise dg.Failure(redact(str(error))) from error
     found, pictures = figures(past), plots.draw(past)
     path = page.write(runner.settings.home / "reports", page.page(past, found, pictures), pictures)
     lines = {"flows": found.flows, "schools": found.sites}

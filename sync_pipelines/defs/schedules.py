@@ -16,7 +16,7 @@ from sync_pipelines.flows.runner import Runner
 from sync_pipelines.flows.spec import Partitions, Upstream
 from sync_pipelines.settings import Pace, Settings
 
-__all__ = ["SCHEDULES", "every"]
+__all__ = ["LIVE", "SCHEDULES", "every"]
 
 Tick = dg.RunRequest | dg.SkipReason | list[dg.RunRequest]
 
@@ -25,7 +25,8 @@ _MINUTES = Pace.load().every_minutes
 _COURSES_A_MINUTE = 8
 _SCHOOL_HOURS = "0,15,30,45 7-17 * * 1-5"
 _PARTITION_TAG = "dagster/partition"
-_LIVE = [
+#: Of runs that have not ended.
+LIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -135,11 +136,11 @@ def _what_misses(upstream: Upstream) -> dg.SkipReason | None:
 
 
 def _is_under_way(instance: dg.DagsterInstance, job: str) -> bool:
-    return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=_LIVE), limit=1))
+    return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=LIVE), limit=1))
 
 
 def _partitions_under_way(instance: dg.DagsterInstance) -> set[str]:
-    runs = instance.get_runs(dg.RunsFilter(statuses=_LIVE))
+    runs = instance.get_runs(dg.RunsFilter(statuses=LIVE))
     return {run.tags[_PARTITION_TAG] for run in runs if _PARTITION_TAG in run.tags}
 
 

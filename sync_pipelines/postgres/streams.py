@@ -11,17 +11,25 @@ import sqlalchemy as sa
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.tables.sync import external_refs, streams
 
-__all__ = ["last_changed", "last_complete", "last_reports", "never_complete"]
+__all__ = ["complete_at", "last_changed", "last_complete", "last_reports", "never_complete"]
 
 
-def last_complete(session: Session, stream: str) -> Mapping[str, datetime]:
-    """When each partition of a stream was last synced to its end; those that never were are left out."""
-    prefix = f"{stream}/"
+def complete_at(session: Session, prefix: str = "") -> Mapping[str, datetime]:
+    """When each stream was last synced to its end, a partition's being called "wtl/lessons/12".
+
+    Those that never were are left out, and those whose names begin otherwise.
+    """
     query = sa.select(streams.c.stream, streams.c.last_complete_at).where(
         sa.func.starts_with(streams.c.stream, prefix), streams.c.last_complete_at.is_not(None)
     )
     with session.transaction() as connection:
-        return {row[0].removeprefix(prefix): row[1] for row in connection.execute(query)}
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def last_complete(session: Session, stream: str) -> Mapping[str, datetime]:
+    """The same of each partition of a stream, by partition."""
+    prefix = f"{stream}/"
+    return {name.removeprefix(prefix): at for name, at in complete_at(session, prefix).items()}
 
 
 def last_changed(session: Session, system: str) -> Mapping[str, datetime]:

@@ -12,7 +12,7 @@ from sync_pipelines.alerts.evaluating import look_and_deliver
 from sync_pipelines.alerts.history import Tick
 from sync_pipelines.alerts.problems import Kind
 from sync_pipelines.alerts.states import FlowInUse, error_rates, flows_in_use, is_left, stale
-from sync_pipelines.alerts.subjects import FLOWS_BY_NAME
+from sync_pipelines.flows.naming import FLOWS_BY_NAME
 from sync_pipelines.postgres.alerts import StreamState
 from sync_pipelines.settings import Settings
 from sync_pipelines_tests.alerts.conftest import Clock, WrittenHistory

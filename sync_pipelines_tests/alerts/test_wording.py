@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sync_pipelines import log
 from sync_pipelines.alerts.incidents import Event, Incident, Note
 from sync_pipelines.alerts.problems import Kind
-from sync_pipelines.alerts.subjects import FLOWS_BY_NAME, flow_of
 from sync_pipelines.alerts.wording import Message, Surroundings, one_line, write
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, flow_of
 
 NOW = datetime(2026, 11, 21, 9, 15, tzinfo=UTC)
 AROUND = Surroundings("http://dagster.school.example/", {"bakalari": 50})

@@ -26,12 +26,12 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
 from sync_pipelines.alerts.evaluating import look_and_deliver
-from sync_pipelines.alerts.subjects import FLOWS_BY_NAME
 from sync_pipelines.definitions import defs
 from sync_pipelines.defs.alerts import ALERTS_SENSOR, DagsterHistory, open_history
 from sync_pipelines.defs.ended_runs import FLOW_JOBS, flows_of_run
 from sync_pipelines.defs.schedules import SCHEDULES
 from sync_pipelines.errors import DatabaseUnavailable
+from sync_pipelines.flows.naming import FLOWS_BY_NAME
 from sync_pipelines.sandbox.bakalari import School
 from sync_pipelines.sandbox.webtolearn import Platform
 from sync_pipelines.settings import Settings

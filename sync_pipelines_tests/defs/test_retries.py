@@ -147,3 +147,24 @@ def test_of_partitions_those_that_failed_are_tried_again_and_no_other(
     assert retried(result)
     made = [(m.asset_key.path[-1], m.partition) for entry in logs if (m := entry.asset_materialization)]
     assert len(made) == len(set(made)) == 6 * 3
+
+
+def test_of_partitions_in_turn_a_retry_begins_no_others_than_were_begun(
+    run: Callable[[], dg.ExecuteInProcessResult], platform: Platform
+) -> None:
+    platform.put("courses", "900", {"id": "900", "name": "Geografia"})
+    assert run().success
+    first = min((str(row["id"]) for row in platform.courses), key=lambda key: (len(key), key))
+    platform.switch_on("server-error", path=f"/training/{first}/user/list", times=4)
+    config = {"ops": {"wtl__course_users": {"config": {"at_most": 2}}}}
+    with dg.DagsterInstance.get() as instance:
+        result = defs.resolve_job_def("wtl_courses_sync").execute_in_process(
+            config,
+            instance=instance,
+            asset_selection=[dg.AssetKey(["wtl", "course_users"])],
+            raise_on_error=False,
+        )
+        logs = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    assert result.success
+    assert retried(result) == ["wtl__course_users"]
+    assert len([entry for entry in logs if entry.asset_materialization]) == 2 < len(platform.courses)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, name_of
 from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
-from sync_pipelines.flows.spec import PartitionedFlow, Sites
+from sync_pipelines.flows.spec import Sites
 
 __all__ = [
     "FLOW_NAMES",
@@ -21,7 +22,6 @@ __all__ = [
     "Outcome",
     "Written",
     "flow_of_queue",
-    "flow_of_stream",
     "last_complete",
 ]
 
@@ -69,25 +69,12 @@ class History:
     written_since: datetime
 
 
-def _name(flow: PartitionedFlow) -> str:
-    return flow.upstream.name if isinstance(flow.partitions, Sites) else flow.partitions.name
-
-
-_BY_STREAM = {
-    **{flow.stream: flow.upstream.name for flow in FLOWS},
-    **{stream: _name(flow) for flow in PARTITIONED_FLOWS for stream in flow.streams},
-}
 #: The flows, in the order in which they are shown.
-FLOW_NAMES: tuple[str, ...] = tuple(dict.fromkeys(_BY_STREAM.values()))
+FLOW_NAMES: tuple[str, ...] = tuple(FLOWS_BY_NAME)
 _BY_QUEUE = {
     **{name: name for name in FLOW_NAMES},
-    **{flow.partitions.name: _name(flow) for flow in PARTITIONED_FLOWS},
+    **{flow.partitions.name: name_of(flow) for flow in PARTITIONED_FLOWS},
 }
-
-
-def flow_of_stream(stream: str) -> str | None:
-    """The flow that a stream belongs to; None for what is no sync."""
-    return _BY_STREAM.get(stream)
 
 
 def flow_of_queue(queue: str) -> tuple[str, str | None] | None:
@@ -109,7 +96,7 @@ def last_complete(
     for flow in FLOWS:
         oldest.setdefault((flow.upstream.name, None), []).append(streams.get(flow.stream))
     for partitioned in PARTITIONED_FLOWS:
-        name = _name(partitioned)
+        name = name_of(partitioned)
         if not isinstance(partitioned.partitions, Sites):
             prefix = f"{partitioned.stream}/"
             newest = max((at for stream, at in streams.items() if stream.startswith(prefix)), default=None)

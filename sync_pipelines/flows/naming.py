@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
 from sync_pipelines.flows.spec import Flow, PartitionedFlow, Partitions, Sites, Upstream
 
-__all__ = ["FLOWS_BY_NAME", "NamedFlow", "flow_of", "flow_of_stream"]
+__all__ = ["FLOWS_BY_NAME", "NamedFlow", "flow_of", "flow_of_stream", "name_of"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def flow_of(subject: str) -> str:
     return subject.partition("/")[0]
 
 
-def _name(flow: Flow | PartitionedFlow) -> str:
+def name_of(flow: Flow | PartitionedFlow) -> str:
+    """What people call the flow that this is, or is a part of."""
     if isinstance(flow, PartitionedFlow) and isinstance(flow.partitions, Partitions):
         return flow.partitions.name
     return flow.upstream.name
@@ -52,7 +53,7 @@ def _settled(flow: Flow | PartitionedFlow) -> Iterable[str]:
 def _named(flows: Iterable[Flow | PartitionedFlow]) -> Mapping[str, NamedFlow]:
     together: dict[str, list[Flow | PartitionedFlow]] = {}
     for flow in flows:
-        together.setdefault(_name(flow), []).append(flow)
+        together.setdefault(name_of(flow), []).append(flow)
     return {
         name: NamedFlow(
             name,
