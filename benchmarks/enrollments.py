@@ -46,7 +46,7 @@ __all__ = ["SYSTEM", "VERSIONS", "Enrollment", "EnrollmentMapper", "EnrollmentSo
 
 SYSTEM = "bench:enrollment"
 PAGE_SIZE = 1000
-SCHEMAS = {"sync": "sync", "wtl": "wtl", "bakalari": "bakalari", "dagster": "dagster"}
+SCHEMAS = {"sync": "sync", "wtl": "wtl", "bakalari": "bakalari", "learning": "learning", "dagster": "dagster"}
 
 _time = sa.DateTime(timezone=True)
 TABLE = sa.Table(

@@ -22,7 +22,7 @@ from sync_pipelines.sandbox.town import PASSWORD, schools_file, town_app
 from sync_pipelines.sandbox.webtolearn import Platform, webtolearn_app
 from sync_pipelines.settings import Settings
 
-SCHEMAS = {"sync": "sync", "wtl": "wtl", "bakalari": "bakalari", "dagster": "dagster"}
+SCHEMAS = {"sync": "sync", "wtl": "wtl", "bakalari": "bakalari", "learning": "learning", "dagster": "dagster"}
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -11,8 +11,8 @@ import sync_pipelines
 
 ROOT = Path(sync_pipelines.__file__).parent
 ALL = {
-    *("errors", "log", "settings", "core", "clients", "postgres", "flows", "alerts"),
-    *("defs", "definitions", "cli"),
+    *("errors", "log", "settings", "core", "clients", "progress", "postgres", "flows", "alerts"),
+    *("service", "defs", "definitions", "cli"),
 }
 MAY_IMPORT = {
     "errors": set(),
@@ -20,9 +20,11 @@ MAY_IMPORT = {
     "settings": {"errors", "log"},
     "core": {"errors", "log"},
     "clients": {"errors", "log"},
-    "postgres": {"errors", "log", "core"},
-    "flows": {"errors", "log", "settings", "core", "clients", "postgres"},
+    "progress": {"errors", "log"},
+    "postgres": {"errors", "log", "core", "progress"},
+    "flows": {"errors", "log", "settings", "core", "clients", "progress", "postgres"},
     "alerts": {"errors", "log", "settings", "core", "postgres", "flows"},
+    "service": {"errors", "log", "settings", "progress", "postgres", "flows"},
     "defs": {"errors", "log", "settings", "core", "postgres", "flows", "alerts"},
     "definitions": {"defs"},
     "cli": ALL | {"sandbox"},

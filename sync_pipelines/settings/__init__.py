@@ -113,6 +113,7 @@ class Settings(Pace):
     sync_schema: _SCHEMA = Field(default="sync", validation_alias="SYNC_SCHEMA")
     wtl_schema: _SCHEMA = Field(default="wtl", validation_alias="WTL_SCHEMA")
     bakalari_schema: _SCHEMA = Field(default="bakalari", validation_alias="BAKALARI_SCHEMA")
+    learning_schema: _SCHEMA = Field(default="learning", validation_alias="LEARNING_SCHEMA")
     dagster_schema: _SCHEMA = Field(default="dagster", validation_alias="DAGSTER_SCHEMA")
     tables_file: Path | None = Field(default=None, validation_alias="SYNC_TABLES_FILE")
     retries: int = Field(default=2, ge=0, le=10, validation_alias="SYNC_RETRIES")
@@ -149,6 +150,7 @@ class Settings(Pace):
             "sync": self.sync_schema,
             "wtl": self.wtl_schema,
             "bakalari": self.bakalari_schema,
+            "learning": self.learning_schema,
             "dagster": self.dagster_schema,
         }
 

@@ -12,7 +12,7 @@ from sync_pipelines.errors import DatabaseError, SchemaError
 from sync_pipelines.postgres import migrate, tables
 from sync_pipelines.postgres.engine import Database
 
-SCHEMAS = {"sync": "sync", "wtl": "wtl", "bakalari": "bakalari", "dagster": "dagster"}
+SCHEMAS = {"sync": "sync", "wtl": "wtl", "bakalari": "bakalari", "learning": "learning", "dagster": "dagster"}
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_upgrades_at_the_same_time_end_well(empty: Database) -> None:
 def test_other_names_for_the_schemas_are_used_throughout(empty: Database) -> None:
     renamed = Database(
         empty.url.render_as_string(hide_password=False),
-        {"sync": "engine", "wtl": "lms", "bakalari": "sis", "dagster": "orchestration"},
+        {"sync": "engine", "wtl": "lms", "bakalari": "sis", "learning": "progress", "dagster": "orchestration"},
     )
     migrate.upgrade(renamed)
     inspector = sa.inspect(renamed.engine)

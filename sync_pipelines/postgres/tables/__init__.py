@@ -4,7 +4,7 @@ Schema names here are the project's own; the engine translates them to those of 
 these files against what the migrations make.
 """
 
-from sync_pipelines.postgres.tables import bakalari, sync, wtl
+from sync_pipelines.postgres.tables import bakalari, learning, sync, wtl
 from sync_pipelines.postgres.tables.columns import metadata
 
-__all__ = ["bakalari", "metadata", "sync", "wtl"]
+__all__ = ["bakalari", "learning", "metadata", "sync", "wtl"]

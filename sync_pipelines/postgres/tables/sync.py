@@ -1,4 +1,4 @@
-"""The engine's state, in schema sync: bindings, streams, rejects, the accounts' tokens, incidents and alerts."""
+"""The engine's state, in schema sync: bindings, streams, rejects, tokens, incidents and alerts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ __all__ = [
     "alert_deliveries",
     "alert_position",
     "alerts",
+    "api_tokens",
     "external_refs",
     "incidents",
     "rejects",
@@ -131,5 +132,25 @@ alert_position = sa.Table(
     metadata,
     sa.Column("source", sa.Text, primary_key=True, comment="whose events: dagster"),
     sa.Column("position", sa.BigInteger, nullable=False, comment="the last event that incidents were made of"),
+    schema="sync",
+)
+
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, comment="what people call it"),
+    sa.Column("token_sha256", sa.LargeBinary, nullable=False, comment="of the token, which is kept nowhere"),
+    sa.Column("scopes", sa.ARRAY(sa.Text), nullable=False, comment="operator, viewer, learner"),
+    sa.Column("subject", sa.Text, comment="whose it is: the learner's user_id"),
+    sa.Column("created_at", TIME, nullable=False, server_default=now),
+    sa.Column("expires_at", TIME, comment="null: never"),
+    sa.Column("last_used_at", TIME, comment="to the minute; null: never"),
+    sa.Column("revoked_at", TIME, comment="since when it lets nobody in"),
+    sa.UniqueConstraint("token_sha256", name="api_tokens_token_sha256_key"),
+    sa.CheckConstraint(
+        "subject IS NOT NULL OR NOT scopes @> ARRAY['learner']", name="api_tokens_learner_has_subject"
+    ),
+    sa.Index("api_tokens_name_key", "name", unique=True, postgresql_where=sa.text("revoked_at IS NULL")),
     schema="sync",
 )
