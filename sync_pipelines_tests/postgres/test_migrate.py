@@ -28,7 +28,7 @@ def test_an_empty_database_is_brought_up_to_date_once(empty: Database) -> None:
 
 
 def test_the_migrations_make_just_the_tables_the_code_knows(database: Database) -> None:
-    ours = {"sync", "wtl", "bakalari"}
+    ours = {"sync", "wtl", "bakalari", "learning"}
     with database.engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
