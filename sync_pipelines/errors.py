@@ -16,6 +16,7 @@ SyncError
 ├── StateError                one record's binding contradicts itself
 │   ├── GuardTripped          · more rows vanished at once than is believable: a person must approve
 │   ├── StreamBusy            · transient: another run of the stream is under way
+│   ├── KeyReused             · an idempotency key came again with another payload
 │   └── OriginChanged         · the stream's rows came from another upstream than the one now set
 └── DatabaseError             the database cannot do its work
     ├── DatabaseUnavailable   · transient: unreachable or restarting
@@ -34,6 +35,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseUnavailable",
     "GuardTripped",
+    "KeyReused",
     "MappingError",
     "NeedsLogin",
     "NotFound",
@@ -150,6 +152,12 @@ class StreamBusy(StateError):
     """Another run of the same stream did not finish within the time to wait."""
 
     transient = True
+    ends_run = True
+
+
+class KeyReused(StateError):
+    """An idempotency key came with another payload than before: the caller must take a new one."""
+
     ends_run = True
 
 
