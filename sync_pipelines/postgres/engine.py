@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from psycopg import Error as PsycopgError
 from psycopg import InterfaceError, OperationalError, errors
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 
 from sync_pipelines.errors import (
     DatabaseError,
@@ -35,6 +35,9 @@ SET jit = off;
 SELECT set_config('work_mem', '64MB', false)
 WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')
 """
+# Whoever shares connections answers callers, and they do not wait for ever.
+_LONGEST_STATEMENT = "SET statement_timeout = '15s'"
+_LONGEST_WAIT_SECONDS = 5
 
 # What PostgreSQL says of a row that it will not hold, a trigger's objection included. All else concerns the run.
 _ROW_ERRORS = (errors.DataError, errors.IntegrityError, errors.RaiseException, errors.ProgramLimitExceeded)
@@ -116,28 +119,51 @@ class Session:
 
 
 class Database:
-    """A PostgreSQL database by its address. Making one connects to nothing."""
+    """A PostgreSQL database by its address. Making one connects to nothing.
 
-    def __init__(self, url: str, schemas: Mapping[str, str], *, application_name: str = "sync-pipelines") -> None:
+    Each session has a connection of its own. With a `pool_size`, so many are kept and shared between threads: then
+    nothing may be left on a session, such as a lock, and no statement takes longer than seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        schemas: Mapping[str, str],
+        *,
+        application_name: str = "sync-pipelines",
+        pool_size: int | None = None,
+    ) -> None:
         self.url = driver_url(url, "psycopg")
         self.schemas = dict(schemas)
+        self._pool_size = pool_size
         self.engine = sa.create_engine(
             self.url,
-            poolclass=sa.NullPool,
             hide_parameters=True,
             connect_args={"connect_timeout": 10, "application_name": application_name},
+            **(_shared(pool_size) if pool_size else {"poolclass": sa.NullPool}),
         ).execution_options(schema_translate_map=self.schemas)
+        event.listen(self.engine, "connect", self._prepare)
 
     def __str__(self) -> str:
         where = self.url.host or self.url.query.get("host") or "local socket"
         port = f":{self.url.port}" if self.url.host and self.url.port else ""
         return f"{where}{port}/{self.url.database}"
 
+    def _prepare(self, connection: Any, _record: object) -> None:
+        """Make the settings of a new connection, once for all sessions that it will serve."""
+        with connection.cursor() as cursor:
+            cursor.execute(_SESSION_SETTINGS)
+            if self._pool_size:
+                cursor.execute(_LONGEST_STATEMENT)
+        connection.commit()
+
     @contextmanager
     def session(self) -> Generator[Session, None, None]:
         """Connect. Raises DatabaseUnavailable, or SchemaError where the server is too old."""
         try:
             connection = self.engine.connect()
+        except exc.TimeoutError:
+            raise DatabaseUnavailable(f"all {self._pool_size} connections to {self} are in use") from None
         except exc.OperationalError as error:
             raise DatabaseUnavailable(f"cannot connect to {self}: {_first_line(error)}; {_URL_HINT}") from error
         except exc.DBAPIError as error:
@@ -146,10 +172,17 @@ class Database:
             major = int((connection.dialect.server_version_info or (0,))[0])
             if major < _OLDEST:
                 raise SchemaError(f"PostgreSQL {major} at {self} is too old: {_OLDEST} or later is needed")
-            session = Session(connection, self.schemas)
-            with session.cursor() as cursor:
-                cursor.execute(_SESSION_SETTINGS)
-            yield session
+            yield Session(connection, self.schemas)
+
+
+def _shared(pool_size: int) -> dict[str, Any]:
+    """The engine's options for connections that are kept: one that died meanwhile is replaced unnoticed."""
+    return {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": _LONGEST_WAIT_SECONDS,
+        "pool_pre_ping": True,
+    }
 
 
 def _first_line(error: exc.DBAPIError) -> str:

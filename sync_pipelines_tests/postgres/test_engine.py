@@ -102,3 +102,42 @@ def test_a_session_has_memory_for_sorting_and_what_an_administrator_gave_is_neve
     with database.session() as session, session.transaction() as connection:
         assert connection.scalar(sa.text("SHOW work_mem")) == of_a_session
         assert connection.scalar(sa.text("SHOW jit")) == "off"
+
+
+def kept(database: Database, connections: int) -> Database:
+    return Database(database.url.render_as_string(hide_password=False), database.schemas, pool_size=connections)
+
+
+def test_a_kept_connection_is_prepared_once_and_serves_one_session_after_the_other(database: Database) -> None:
+    shared = kept(database, 1)
+    with shared.session() as session, session.transaction() as connection:
+        (first,) = connection.execute(sa.text("SELECT pg_backend_pid(), current_setting('jit')"))
+        assert connection.scalar(sa.text("SHOW statement_timeout")) == "15s"
+        connection.execute(sa.text("SET jit = on"))
+    with shared.session() as session, session.transaction() as connection:
+        (second,) = connection.execute(sa.text("SELECT pg_backend_pid(), current_setting('jit')"))
+    shared.engine.dispose()
+    assert (first[1], second) == ("off", (first[0], "on"))
+
+
+def test_who_finds_all_kept_connections_in_use_is_told_to_try_again(database: Database) -> None:
+    shared = kept(database, 1)
+    with shared.session(), pytest.raises(DatabaseUnavailable, match="in use"), shared.session():
+        pass
+    shared.engine.dispose()
+
+
+def test_a_kept_connection_that_died_meanwhile_is_replaced_unnoticed(database: Database) -> None:
+    shared = kept(database, 1)
+    with shared.session() as session, session.transaction() as connection:
+        died = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+    with database.session() as session, session.transaction() as connection:
+        connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": died})
+    with shared.session() as session, session.transaction() as connection:
+        assert connection.scalar(sa.text("SELECT pg_backend_pid()")) != died
+    shared.engine.dispose()
+
+
+def test_connections_of_ones_own_have_no_limit_of_time(database: Database) -> None:
+    with database.session() as session, session.transaction() as connection:
+        assert connection.scalar(sa.text("SHOW statement_timeout")) == "0"
