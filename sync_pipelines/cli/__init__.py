@@ -27,6 +27,8 @@ _COMMANDS = {
     "plan": "Say what a run would do, and write nothing.",
     "alerts": "Who is told of trouble: test, list, watch.",
     "rejects": "The records that were refused: list, show, retry.",
+    "serve": "Serve the learners' progress API.",
+    "tokens": "Who may call the service: create, list, revoke.",
     "db": "The database's schema.",
     "sandbox": "Serve a simulated WebToLearn.",
     "doctor": "Check settings, database and upstreams, and say what to fix.",

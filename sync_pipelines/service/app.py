@@ -1,0 +1,55 @@
+"""The service put together. Each part of it is a router of its own; what they share is around all of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from sync_pipelines import __version__
+from sync_pipelines.flows.database import open_database
+from sync_pipelines.postgres.engine import Database
+from sync_pipelines.service import documents, health, progress
+from sync_pipelines.service.envelope import Envelope
+from sync_pipelines.service.refusals import answer_refusals
+from sync_pipelines.settings import Settings
+
+__all__ = ["make_app"]
+
+_CONNECTIONS = 10
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """The service. It connects to nothing before it is asked. Raises SettingsError where no database is set."""
+    database = _shared(settings)
+
+    @asynccontextmanager
+    async def until_it_ends(_app: FastAPI) -> AsyncGenerator[None, None]:
+        yield
+        database.engine.dispose()
+
+    app = FastAPI(
+        title="sync-pipelines",
+        version=__version__,
+        description="Learners' progress, merged over their devices: docs/progress-api.md.",
+        openapi_url="/api/openapi.json",
+        # The framework's pages of the document load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=until_it_ends,
+    )
+    app.state.database = database
+    app.add_middleware(Envelope)
+    answer_refusals(app)
+    app.include_router(health.router)
+    app.include_router(progress.router)
+    documents.complete(app)
+    return app
+
+
+def _shared(settings: Settings) -> Database:
+    """The settings' database, by connections that are kept."""
+    url = open_database(settings).url.render_as_string(hide_password=False)
+    return Database(url, settings.schemas, application_name="sync-pipelines serve", pool_size=_CONNECTIONS)
