@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from sync_pipelines.progress.merge import MAX_TIME_MS, UNSAID, Change, Lesson, Unsaid
 
@@ -43,6 +43,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 Code = Literal["invalid", "unknown_lesson", "duplicate"]
+T = TypeVar("T")
 
 
 class BadPayload(ValueError):
@@ -125,12 +126,10 @@ def read_import(payload: Any) -> Import:
     return Import(device, changes, refused, _sha256({"device_id": device, "lessons": lessons}))
 
 
-def read_lessons(
-    lessons: Mapping[str, Any], read: Callable[[Any], Change]
-) -> tuple[dict[int, Change], list[Refusal]]:
+def read_lessons(lessons: Mapping[str, Any], read: Callable[[Any], T]) -> tuple[dict[int, T], list[Refusal]]:
     """The lessons that can be read, by id in ascending order, and the others."""
     repeated = lessons.repeated if isinstance(lessons, _Repeating) else frozenset[str]()
-    changes: dict[int, Change] = {}
+    changes: dict[int, T] = {}
     refused: list[Refusal] = []
     for key, value in lessons.items():
         if key in repeated:
