@@ -3,7 +3,7 @@
 import dagster as dg
 
 from sync_pipelines.defs.alerts import ALERTS_SENSOR
-from sync_pipelines.defs.assets import FLOW_ASSETS, PARTITIONED_ASSETS
+from sync_pipelines.defs.assets import FLOW_ASSETS, LOCAL_ASSETS, PARTITIONED_ASSETS
 from sync_pipelines.defs.checks import CHECKS
 from sync_pipelines.defs.health import HEALTH_JOBS, HEALTH_SCHEDULES
 from sync_pipelines.defs.jobs import JOBS, PARTITION_JOBS
@@ -15,7 +15,7 @@ from sync_pipelines.defs.sensors import SENSORS
 __all__ = ["defs"]
 
 defs = dg.Definitions(
-    assets=[*FLOW_ASSETS, *PARTITIONED_ASSETS, *REPORT_ASSETS],
+    assets=[*FLOW_ASSETS, *PARTITIONED_ASSETS, *LOCAL_ASSETS, *REPORT_ASSETS],
     asset_checks=CHECKS,
     jobs=list({job.name: job for job in (*JOBS.values(), *PARTITION_JOBS.values(), *HEALTH_JOBS)}.values()),
     schedules=[*SCHEDULES, *HEALTH_SCHEDULES],

@@ -11,7 +11,7 @@ import click
 from sync_pipelines.clients.webtolearn import wtl_id
 from sync_pipelines.errors import NotSetUp, SettingsError, SourceError
 from sync_pipelines.flows.registry import UPSTREAMS, flows_of, partitioned_flows_of, require_settings, sites_of
-from sync_pipelines.flows.spec import Flow, PartitionedFlow
+from sync_pipelines.flows.spec import PartitionedFlow, WholeFlow
 from sync_pipelines.settings import Settings
 
 __all__ = ["ALL", "Choice", "chosen", "chosen_partitions", "course_option", "school_option"]
@@ -58,7 +58,7 @@ def school_option(command: Callable[..., Any]) -> Callable[..., Any]:
 class Choice:
     """What is to run: whole lists, servers that the settings name, and which of those."""
 
-    flows: tuple[Flow, ...]
+    flows: tuple[WholeFlow, ...]
     sites: tuple[PartitionedFlow, ...]
     keys: tuple[str, ...] = ()
 
@@ -75,6 +75,8 @@ def chosen(upstream: str, schools: tuple[str, ...], settings: Settings) -> Choic
             if school not in known:
                 raise click.BadParameter(f"the settings name no school {school!r}, but {', '.join(known)}")
         return Choice((), sites, tuple(dict.fromkeys(schools)))
+    if upstream != ALL and (set_up := UPSTREAMS[upstream].set_up):
+        set_up(settings)
     names = [upstream] if upstream != ALL else _set_up(settings)
     flows = tuple(flow for name in names for flow in flows_of(name))
     sites = tuple(flow for name in names for flow in sites_of(name))

@@ -16,7 +16,7 @@ from sync_pipelines.cli.workplace import database_at_hand, workplace
 from sync_pipelines.errors import SyncError
 from sync_pipelines.flows.database import open_database, require_schema
 from sync_pipelines.flows.registry import owner_of, require_settings, streams_by_system
-from sync_pipelines.flows.spec import Flow, PartitionedFlow
+from sync_pipelines.flows.spec import PartitionedFlow, WholeFlow
 from sync_pipelines.log import redact
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.rejects import (
@@ -129,12 +129,12 @@ def _systems(stream: str | None) -> list[str] | None:
     return None if stream is None else [system for system, name in _STREAMS.items() if name == stream]
 
 
-def _owners(systems: Iterable[str]) -> tuple[list[Flow], dict[str, tuple[PartitionedFlow, list[str]]]]:
+def _owners(systems: Iterable[str]) -> tuple[list[WholeFlow], dict[str, tuple[PartitionedFlow, list[str]]]]:
     """The flows to read again for these systems; and those of partitions, by stream, with their keys."""
-    flows: list[Flow] = []
+    flows: list[WholeFlow] = []
     partitions: dict[str, tuple[PartitionedFlow, list[str]]] = {}
     for owner in filter(None, map(owner_of, systems)):
-        if isinstance(owner.flow, Flow):
+        if not isinstance(owner.flow, PartitionedFlow):
             flows.append(owner.flow)
         elif owner.partition is not None:
             keys = partitions.setdefault(owner.flow.stream, (owner.flow, []))[1]

@@ -15,7 +15,7 @@ from sync_pipelines.cli.workplace import workplace
 from sync_pipelines.flows.partitions import PartitionRunner
 from sync_pipelines.flows.registry import UPSTREAMS, require_settings
 from sync_pipelines.flows.runner import Finished, Runner
-from sync_pipelines.flows.spec import Flow, PartitionedFlow
+from sync_pipelines.flows.spec import PartitionedFlow, WholeFlow
 from sync_pipelines.settings import Settings
 
 __all__ = ["command", "launch_flows", "launch_partitions"]
@@ -71,7 +71,7 @@ def command(
         )
 
 
-def launch_flows(settings: Settings, flows: Sequence[Flow], config: Mapping[str, bool]) -> Finished:
+def launch_flows(settings: Settings, flows: Sequence[WholeFlow], config: Mapping[str, bool]) -> Finished:
     """Run through Dagster in this process, in a workplace that stands; `config` is that of the assets."""
     if not flows:
         return Finished((), success=True)

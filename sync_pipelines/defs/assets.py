@@ -1,4 +1,4 @@
-"""One asset a stream. Two factories: for what is read whole, and for what is read a partition at a time."""
+"""One asset a stream. Three factories: for what is read whole, made here, or read a partition at a time."""
 
 import warnings
 from collections.abc import Iterator
@@ -24,19 +24,19 @@ from sync_pipelines.defs.partitions import (
 )
 from sync_pipelines.defs.retries import retry
 from sync_pipelines.errors import GuardTripped, RateLimited, SyncError
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS, PARTITIONS, placed
+from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS, PARTITIONS, placed
 from sync_pipelines.flows.runner import Runner
-from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow
+from sync_pipelines.flows.spec import Flow, LocalFlow, Part, PartitionedFlow, WholeFlow
 from sync_pipelines.log import redact
 from sync_pipelines.settings import Pace
 
-__all__ = ["FLOW_ASSETS", "PARTITIONED_ASSETS"]
+__all__ = ["FLOW_ASSETS", "LOCAL_ASSETS", "PARTITIONED_ASSETS"]
 
 _INTERVAL = timedelta(minutes=Pace.load().every_minutes)
 _FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=2 * _INTERVAL, fail_window=3 * _INTERVAL)
 
 
-def _failure(flow: Flow, error: SyncError) -> dg.Failure:
+def _failure(flow: WholeFlow, error: SyncError) -> dg.Failure:
     message = redact(str(error))
     if isinstance(error, GuardTripped):
         step = asset_key(flow.stream).to_python_identifier()
@@ -99,6 +99,43 @@ def _flow_asset(flow: Flow) -> dg.AssetsDefinition:
 
 
 FLOW_ASSETS: list[dg.AssetsDefinition] = [_flow_asset(flow) for flow in FLOWS]
+
+
+def _local_asset(flow: LocalFlow) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=asset_key(flow.stream),
+        deps=[asset_key(stream) for stream in flow.after],
+        group_name=flow.upstream.group,
+        description=flow.description,
+        metadata={**stage_metadata(flow.table), **code_references(flow)},
+        owners=["team:data"],
+        kinds={"python", "postgres", *(("pandas",) if flow.show else ())},
+        tags={"sync/upstream": flow.upstream.name},
+        freshness_policy=_FRESHNESS,
+    )
+    def make(context: dg.AssetExecutionContext, config: SyncConfig, runner: dg.ResourceParam[Runner]):
+        try:
+            report = runner.run(flow, full=config.full)
+            shown = flow.show(runner.settings) if flow.show else None
+        except SyncError as error:
+            if again := retry(context.retry_number, error, runner.settings):
+                raise again from error
+            raise _failure(flow, error) from error
+        metadata = report_metadata(report)
+        if shown is not None:
+            rows = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in shown.rows]
+            metadata["summary"] = dg.MetadataValue.md(shown.markdown)
+            metadata |= {"rows": dg.MetadataValue.table(rows)} if rows else {}
+        return dg.MaterializeResult(metadata=metadata)
+
+    return make
+
+
+def _cell(value: str | int | float | None) -> str | int | float:
+    return "–" if value is None else value
+
+
+LOCAL_ASSETS: list[dg.AssetsDefinition] = [_local_asset(flow) for flow in LOCAL_FLOWS]
 
 
 def _specs(flow: PartitionedFlow) -> Iterator[dg.AssetSpec]:

@@ -14,7 +14,7 @@ from sync_pipelines.defs.metadata import report_from_metadata
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.naming import flow_of_stream
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
+from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS
 from sync_pipelines.flows.reporting.history import (
     FlowRun,
     History,
@@ -98,7 +98,7 @@ def _flows_of(run: dg.DagsterRun) -> set[tuple[str, str | None]]:
 
 def _written(instance: dg.DagsterInstance, since: datetime) -> tuple[list[Written], datetime]:
     """What each stream's materializations say; a reading that only lands writes no rows that anybody counts."""
-    streams = [flow.stream for flow in FLOWS]
+    streams = [flow.stream for flow in (*FLOWS, *LOCAL_FLOWS)]
     streams += [s for flow in PARTITIONED_FLOWS for s in flow.streams if not flow.stage or s != flow.stream]
     found: list[Written] = []
     counted_since = since

@@ -6,6 +6,7 @@ that the partition would show as missing.
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +19,8 @@ from sync_pipelines.flows.runner import Runner
 from sync_pipelines.log import redact
 from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.alerts import purge_alerts
+from sync_pipelines.postgres.engine import Session
+from sync_pipelines.postgres.progress import purge_imports
 
 __all__ = ["HEALTH_QUEUE", "HOUSEKEEPING_JOB", "Deleted", "delete_runs"]
 
@@ -26,6 +29,7 @@ HEALTH_QUEUE = "health"
 # A report of some 80 kB is made every quarter of an hour, and covers a week.
 _KEEP_REPORTS = timedelta(days=7)
 _KEEP_ALERTS = timedelta(days=90)
+_KEEP_IMPORTS = timedelta(days=90)
 _PAGE = 500
 _MOST_RUNS, _LONGEST = 20_000, timedelta(minutes=10)
 _MAX_RUNTIME_SECONDS = 1800
@@ -110,15 +114,29 @@ def delete_old_runs(context: dg.OpExecutionContext, runner: dg.ResourceParam[Run
 
 @dg.op(description=f"Deletes incidents that ended, and messages made, more than {_KEEP_ALERTS.days} days ago.")
 def delete_old_alerts(context: dg.OpExecutionContext, runner: dg.ResourceParam[Runner]) -> None:
+    with _session(runner) as session:
+        incidents, messages = purge_alerts(session, datetime.now(UTC) - _KEEP_ALERTS)
+    context.log.info(f"{incidents} incidents and {messages} messages deleted")
+    context.add_output_metadata({"incidents": incidents, "messages": messages})
+
+
+@dg.op(description=f"Forgets which imports of learning progress came more than {_KEEP_IMPORTS.days} days ago.")
+def delete_old_imports(context: dg.OpExecutionContext, runner: dg.ResourceParam[Runner]) -> None:
+    with _session(runner) as session:
+        imports = purge_imports(session, datetime.now(UTC) - _KEEP_IMPORTS)
+    context.log.info(f"{imports} imports forgotten: one that came again would be merged again, and change nothing")
+    context.add_output_metadata({"imports": imports})
+
+
+@contextmanager
+def _session(runner: Runner) -> Iterator[Session]:
     try:
         database = open_database(runner.settings, "housekeeping")
         migrate.upgrade(database)
         with database.session() as session:
-            incidents, messages = purge_alerts(session, datetime.now(UTC) - _KEEP_ALERTS)
+            yield session
     except SyncError as error:
         raise dg.Failure(redact(str(error))) from error
-    context.log.info(f"{incidents} incidents and {messages} messages deleted")
-    context.add_output_metadata({"incidents": incidents, "messages": messages})
 
 
 @dg.job(
@@ -129,6 +147,7 @@ def housekeeping() -> None:
     # An op each: one that fails keeps none of the others from running.
     delete_old_runs()
     delete_old_alerts()
+    delete_old_imports()
 
 
 HOUSEKEEPING_JOB: dg.JobDefinition = housekeeping

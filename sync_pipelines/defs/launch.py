@@ -11,7 +11,7 @@ from sync_pipelines.defs.gates import gates
 from sync_pipelines.defs.metadata import ended_by, failed_partitions, report_from_metadata, was_guarded
 from sync_pipelines.errors import GuardTripped
 from sync_pipelines.flows.runner import Finished, Runner, not_run
-from sync_pipelines.flows.spec import Flow, PartitionedFlow
+from sync_pipelines.flows.spec import AnyFlow, PartitionedFlow, WholeFlow
 from sync_pipelines.log import redact
 
 __all__ = ["launch", "launch_partitions", "prepare_instance"]
@@ -21,7 +21,7 @@ _QUIET_CONSOLE = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def launch(
-    job: dg.JobDefinition, flows: Sequence[Flow], runner: Runner, config: SyncConfig | None = None
+    job: dg.JobDefinition, flows: Sequence[WholeFlow], runner: Runner, config: SyncConfig | None = None
 ) -> Finished:
     """Run `flows`, which are a job's or some of them, on the instance of DAGSTER_HOME.
 
@@ -76,7 +76,7 @@ def launch_partitions(
 
 
 def _execute(
-    job: dg.JobDefinition, flows: Sequence[Flow | PartitionedFlow], runner: Runner, config: SyncConfig
+    job: dg.JobDefinition, flows: Sequence[AnyFlow], runner: Runner, config: SyncConfig
 ) -> dg.ExecuteInProcessResult:
     keys = {asset_key(stream) for flow in flows for stream in _streams(flow)}
     asked = {"config": config.model_dump(exclude_defaults=True)}
@@ -96,8 +96,8 @@ def _execute(
     return result
 
 
-def _streams(flow: Flow | PartitionedFlow) -> tuple[str, ...]:
-    return (flow.stream,) if isinstance(flow, Flow) else flow.streams
+def _streams(flow: AnyFlow) -> tuple[str, ...]:
+    return flow.streams if isinstance(flow, PartitionedFlow) else (flow.stream,)
 
 
 def _was_interrupted(event: dg.DagsterEvent) -> bool:
@@ -106,7 +106,7 @@ def _was_interrupted(event: dg.DagsterEvent) -> bool:
     return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
-def _was_guarded(flow: Flow, events: Sequence[dg.DagsterEvent]) -> bool:
+def _was_guarded(flow: WholeFlow, events: Sequence[dg.DagsterEvent]) -> bool:
     failure = _failure_of(flow.stream, events)
     return bool(failure and failure.user_failure_data and was_guarded(failure.user_failure_data.metadata or {}))
 
@@ -120,7 +120,7 @@ def _failure_of(stream: str, events: Sequence[dg.DagsterEvent]) -> StepFailureDa
     return next((e.step_failure_data for e in events if e.is_step_failure and e.step_key == step), None)
 
 
-def _report_of(flow: Flow, events: Sequence[dg.DagsterEvent]) -> SyncReport | None:
+def _report_of(flow: WholeFlow, events: Sequence[dg.DagsterEvent]) -> SyncReport | None:
     key = asset_key(flow.stream)
     for event in events:
         if event.is_step_materialization and event.asset_key == key:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sync_pipelines.core import Difference, SyncReport
 from sync_pipelines.defs.run_report import run_report
 from sync_pipelines.errors import GuardTripped, SyncError
-from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow
+from sync_pipelines.flows.spec import AnyFlow, Flow, LocalFlow, Part
 from sync_pipelines.flows.syncing import PartitionDone
 from sync_pipelines.postgres.spec import TableSpec
 
@@ -125,8 +125,8 @@ def definition_metadata(table: TableSpec, view: str) -> dict[str, Any]:
     return {**known, **stage_metadata(table.table)} if isinstance(table.table, sa.Table) else known
 
 
-def code_references(asset: Flow | PartitionedFlow | Part) -> dict[str, Any]:
-    """Where in the code an asset is read, or of a part how it is mapped: a file and a line."""
+def code_references(asset: AnyFlow | Part) -> dict[str, Any]:
+    """Where in the code an asset is read or made, or of a part how it is mapped: a file and a line."""
     code = _code(asset)
     with warnings.catch_warnings():
         # Code references are in beta, says a warning for each.
@@ -138,9 +138,11 @@ def code_references(asset: Flow | PartitionedFlow | Part) -> dict[str, Any]:
         return {"dagster/code_references": found}
 
 
-def _code(asset: Flow | PartitionedFlow | Part) -> CodeType:
+def _code(asset: AnyFlow | Part) -> CodeType:
     if isinstance(asset, Part):
         made_by = asset.mapper.map if isinstance(asset.mapper, type) else asset.mapper
+    elif isinstance(asset, LocalFlow):
+        made_by = asset.work
     else:
         made_by = asset.open_source if isinstance(asset, Flow) else asset.open_reader
     return unwrap(made_by).__code__

@@ -16,7 +16,7 @@ from sync_pipelines.flows.runner import Runner
 from sync_pipelines.flows.spec import Partitions, Upstream
 from sync_pipelines.settings import Pace, Settings
 
-__all__ = ["LIVE", "SCHEDULES", "every"]
+__all__ = ["LIVE", "SCHEDULES", "every", "is_under_way"]
 
 Tick = dg.RunRequest | dg.SkipReason | list[dg.RunRequest]
 
@@ -52,12 +52,12 @@ def _lists(upstream: Upstream) -> dg.ScheduleDefinition:
         cron_schedule=every(_MINUTES),
         execution_timezone=upstream.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Syncs the whole lists of {upstream.group} every {_MINUTES} minutes.",
+        description=f"Syncs what is not divided of {upstream.group} every {_MINUTES} minutes.",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> Tick:
         if missing := _what_misses(upstream):
             return missing
-        if _is_under_way(context.instance, job.name):
+        if is_under_way(context.instance, job.name):
             return dg.SkipReason("the last run is still under way, or waits for its turn")
         return dg.RunRequest()
 
@@ -88,7 +88,7 @@ def _rolling(upstream: Upstream, partitions: Partitions) -> dg.ScheduleDefinitio
     def schedule(context: dg.ScheduleEvaluationContext) -> Tick:
         if missing := _what_misses(upstream):
             return missing
-        if _is_under_way(context.instance, job.name):
+        if is_under_way(context.instance, job.name):
             return dg.SkipReason("the last run is still under way, or waits for its turn")
         return dg.RunRequest(run_config={"ops": {step: {"config": config} for step in steps}})
 
@@ -135,7 +135,8 @@ def _what_misses(upstream: Upstream) -> dg.SkipReason | None:
     return None
 
 
-def _is_under_way(instance: dg.DagsterInstance, job: str) -> bool:
+def is_under_way(instance: dg.DagsterInstance, job: str) -> bool:
+    """Whether a run of the job has not ended."""
     return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=LIVE), limit=1))
 
 

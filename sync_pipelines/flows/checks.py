@@ -12,7 +12,7 @@ from typing import TypeAlias
 import sqlalchemy as sa
 
 from sync_pipelines.flows.database import open_database
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS, placed, placed_part, sharing
+from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS, placed, placed_part, sharing
 from sync_pipelines.flows.spec import Partitions
 from sync_pipelines.postgres import consistency, migrate, tables
 from sync_pipelines.postgres.consistency import Reference, Rows
@@ -66,7 +66,10 @@ class _Checked:
 
 def checks_of(upstream: str) -> list[Asked]:
     """The stream and the name of every check of an upstream. Reads no setting."""
-    return [
+    made_here = [
+        (flow.stream, "rejects_open") for flow in LOCAL_FLOWS if flow.upstream.name == upstream and flow.system
+    ]
+    return made_here + [
         (checked.stream, check)
         for checked in _checked(upstream)
         for check in CHECKS
@@ -87,6 +90,9 @@ def examine(settings: Settings, upstream: str, asked: Collection[Asked]) -> Iter
             for check in CHECKS:
                 if (checked.stream, check) in asked:
                     yield _asked(session, checked, check, everything)
+        for flow in LOCAL_FLOWS:
+            if flow.system and (flow.stream, "rejects_open") in asked:
+                yield _rejects_open(session, flow.stream, flow.system)
 
 
 def _checked(upstream: str | None, settings: Settings | None = None) -> Iterator[_Checked]:
@@ -115,7 +121,7 @@ def _asked(session: Session, checked: _Checked, check: str, everything: Sequence
         case "counts":
             return _counts(session, checked)
         case _:
-            return _rejects_open(session, checked)
+            return _rejects_open(session, checked.stream, checked.system)
 
 
 def _orphans(session: Session, checked: _Checked, everything: Sequence[_Checked]) -> Verdict:
@@ -202,8 +208,8 @@ def _counts(session: Session, checked: _Checked) -> Verdict:
     return Verdict(checked.stream, "counts", not found.count, said, counts, found.rows)
 
 
-def _rejects_open(session: Session, checked: _Checked) -> Verdict:
-    first, count = list_rejects(session, [checked.system], limit=_SHOWN)
+def _rejects_open(session: Session, stream: str, system: str) -> Verdict:
+    first, count = list_rejects(session, [system], limit=_SHOWN)
     rows = [
         {
             "id": reject.id,
@@ -215,4 +221,4 @@ def _rejects_open(session: Session, checked: _Checked) -> Verdict:
         for reject in first
     ]
     said = f"{count} records are refused: see `sync-pipelines rejects list`" if count else "no record is refused"
-    return Verdict(checked.stream, "rejects_open", not count, said, {"open": count}, rows)
+    return Verdict(stream, "rejects_open", not count, said, {"open": count}, rows)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
-from sync_pipelines.flows.spec import Flow, PartitionedFlow, Partitions, Sites, Upstream
+from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS
+from sync_pipelines.flows.spec import AnyFlow, PartitionedFlow, Partitions, Sites, Upstream
 
 __all__ = ["FLOWS_BY_NAME", "NamedFlow", "flow_of", "flow_of_stream", "name_of"]
 
@@ -38,27 +38,27 @@ def flow_of(subject: str) -> str:
     return subject.partition("/")[0]
 
 
-def name_of(flow: Flow | PartitionedFlow) -> str:
+def name_of(flow: AnyFlow) -> str:
     """What people call the flow that this is, or is a part of."""
     if isinstance(flow, PartitionedFlow) and isinstance(flow.partitions, Partitions):
         return flow.partitions.name
     return flow.upstream.name
 
 
-def _settled(flow: Flow | PartitionedFlow) -> Iterable[str]:
+def _settled(flow: AnyFlow) -> Iterable[str]:
     """A landing that is incomplete is no failure: what was read is synced."""
-    return (flow.stream,) if isinstance(flow, Flow) else (part.stream for part in flow.parts)
+    return (part.stream for part in flow.parts) if isinstance(flow, PartitionedFlow) else (flow.stream,)
 
 
-def _named(flows: Iterable[Flow | PartitionedFlow]) -> Mapping[str, NamedFlow]:
-    together: dict[str, list[Flow | PartitionedFlow]] = {}
+def _named(flows: Iterable[AnyFlow]) -> Mapping[str, NamedFlow]:
+    together: dict[str, list[AnyFlow]] = {}
     for flow in flows:
         together.setdefault(name_of(flow), []).append(flow)
     return {
         name: NamedFlow(
             name,
             members[0].upstream,
-            frozenset(s for f in members for s in ((f.stream,) if isinstance(f, Flow) else f.streams)),
+            frozenset(s for f in members for s in (f.streams if isinstance(f, PartitionedFlow) else (f.stream,))),
             frozenset(stream for f in members for stream in _settled(f)),
             members[0].partitions if isinstance(members[0], PartitionedFlow) else None,
         )
@@ -66,7 +66,7 @@ def _named(flows: Iterable[Flow | PartitionedFlow]) -> Mapping[str, NamedFlow]:
     }
 
 
-FLOWS_BY_NAME: Mapping[str, NamedFlow] = _named((*FLOWS, *PARTITIONED_FLOWS))
+FLOWS_BY_NAME: Mapping[str, NamedFlow] = _named((*FLOWS, *PARTITIONED_FLOWS, *LOCAL_FLOWS))
 
 
 def flow_of_stream(stream: str) -> NamedFlow | None:

@@ -10,13 +10,24 @@ from typing import Any
 
 from sync_pipelines.core import Annotating, ExternalKey, Mapper, Payload, Projection, fingerprint
 from sync_pipelines.errors import SettingsError
-from sync_pipelines.flows import bakalari, webtolearn
-from sync_pipelines.flows.spec import Flow, Part, PartitionedFlow, Partitions, Sites, Upstream
+from sync_pipelines.flows import bakalari, progress, webtolearn
+from sync_pipelines.flows.spec import (
+    AnyFlow,
+    Flow,
+    LocalFlow,
+    Part,
+    PartitionedFlow,
+    Partitions,
+    Sites,
+    Upstream,
+    WholeFlow,
+)
 from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
 
 __all__ = [
     "FLOWS",
+    "LOCAL_FLOWS",
     "PARTITIONED_FLOWS",
     "PARTITIONS",
     "UPSTREAMS",
@@ -42,6 +53,9 @@ PARTITIONED_FLOWS: tuple[PartitionedFlow, ...] = (
     bakalari.ROSTERS,
 )
 
+#: What is made here, of files and of what those brought; after them.
+LOCAL_FLOWS: tuple[LocalFlow, ...] = (progress.IMPORTS, progress.LESSON_PROGRESS, progress.COURSE_SUMMARY)
+
 #: Where partitions are the records of a stream: by that stream.
 PARTITIONS: dict[str, Partitions] = {
     flow.partitions.stream: flow.partitions
@@ -50,12 +64,14 @@ PARTITIONS: dict[str, Partitions] = {
 }
 
 #: By the names that `sync-pipelines run` takes.
-UPSTREAMS: dict[str, Upstream] = {flow.upstream.name: flow.upstream for flow in (*FLOWS, *PARTITIONED_FLOWS)}
+UPSTREAMS: dict[str, Upstream] = {
+    flow.upstream.name: flow.upstream for flow in (*FLOWS, *PARTITIONED_FLOWS, *LOCAL_FLOWS)
+}
 
 
-def flows_of(upstream: str) -> tuple[Flow, ...]:
-    """The flows of one upstream, or of all ("all")."""
-    return tuple(flow for flow in FLOWS if upstream in ("all", flow.upstream.name))
+def flows_of(upstream: str) -> tuple[WholeFlow, ...]:
+    """The flows of one upstream, or of all ("all"), that are not divided."""
+    return tuple(flow for flow in (*FLOWS, *LOCAL_FLOWS) if upstream in ("all", flow.upstream.name))
 
 
 def partitioned_flows_of(upstream: str) -> tuple[PartitionedFlow, ...]:
@@ -75,14 +91,15 @@ def _partitioned(upstream: str) -> tuple[PartitionedFlow, ...]:
 def streams_by_system() -> dict[str, str]:
     """The stream whose records have keys of a system; {} in the system stands for a partition."""
     parts = {part.system: part.stream for flow in PARTITIONED_FLOWS for part in flow.parts}
-    return {**parts, **{flow.system: flow.stream for flow in FLOWS}}
+    local = {flow.system: flow.stream for flow in LOCAL_FLOWS if flow.system}
+    return {**parts, **{flow.system: flow.stream for flow in FLOWS}, **local}
 
 
 @dataclass(frozen=True)
 class Owner:
     """The flow that brings some records; the stream they are called by, and the partition they belong to."""
 
-    flow: Flow | PartitionedFlow
+    flow: AnyFlow
     stream: str
     partition: str | None = None
 
@@ -92,7 +109,7 @@ class Owner:
 
 def owner_of(system: str) -> Owner | None:
     """Who brings the records whose keys are of this system; None where nobody does."""
-    for flow in FLOWS:
+    for flow in (*FLOWS, *LOCAL_FLOWS):
         if flow.system == system:
             return Owner(flow, flow.stream)
     for partitioned in PARTITIONED_FLOWS:
@@ -102,13 +119,13 @@ def owner_of(system: str) -> Owner | None:
     return None
 
 
-def require_settings(flows: Iterable[Flow | PartitionedFlow], settings: Settings) -> None:
+def require_settings(flows: Iterable[AnyFlow], settings: Settings) -> None:
     """Raise SettingsError where a flow's upstream is not set up, or its table is not declared as one can be."""
     for flow in flows:
         flow.upstream.require_settings(settings)
         if isinstance(flow, Flow):
             placed(flow, settings)
-        else:
+        elif isinstance(flow, PartitionedFlow):
             for part in flow.parts:
                 placed_part(part, settings)
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sync_pipelines.core import SilentLogger, Source, SyncJob, SyncReport
-from sync_pipelines.errors import GuardTripped, SyncError
+from sync_pipelines.core.report import Tally
+from sync_pipelines.errors import DatabaseUnavailable, GuardTripped, SyncError
 from sync_pipelines.flows.database import open_database, read_only, require_schema
 from sync_pipelines.flows.origins import origin_of
 from sync_pipelines.flows.registry import placed
-from sync_pipelines.flows.spec import Flow
+from sync_pipelines.flows.spec import Flow, LocalFlow, LocalRun, OnRead, WholeFlow
 from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.state import PostgresStateStore
@@ -87,12 +88,14 @@ class Runner:
         self.settings = settings
         self.progress = progress or Quiet()
 
-    def run(self, flow: Flow, *, allow_mass_vanish: bool = False, full: bool = False) -> SyncReport:
+    def run(self, flow: WholeFlow, *, allow_mass_vanish: bool = False, full: bool = False) -> SyncReport:
         """Sync one flow to its end. An out-of-date schema is brought up to date first.
 
         `allow_mass_vanish` approves what the mass-change guard would stop; `full` reads from the beginning.
         Raises the SyncError that ended the run; its `report` says how far it got, where it had begun.
         """
+        if isinstance(flow, LocalFlow):
+            return self._run_local(flow, full=full)
         flow = placed(flow, self.settings)
         database = open_database(self.settings, flow.stream)
         migrate.upgrade(database)
@@ -100,11 +103,13 @@ class Runner:
             PostgresStateStore(session).claim(flow.stream, origin_of(flow.upstream, self.settings))
             return self._job(flow, source, session, allow_mass_vanish=allow_mass_vanish, full=full).run()
 
-    def plan(self, flow: Flow, *, allow_mass_vanish: bool = False) -> SyncReport:
+    def plan(self, flow: WholeFlow, *, allow_mass_vanish: bool = False) -> SyncReport:
         """What `run` would do, with the first differences; nothing at all is written, the server sees to it.
 
         Raises the SyncError that `run` would raise, and SchemaError where the schema is out of date.
         """
+        if isinstance(flow, LocalFlow):
+            return self._plan_local(flow)
         flow = placed(flow, self.settings)
         database = open_database(self.settings, f"plan {flow.stream}")
         require_schema(database)
@@ -113,8 +118,39 @@ class Runner:
             PostgresStateStore(session).check_origin(flow.stream, origin_of(flow.upstream, self.settings))
             return self._job(flow, source, session, plan=True, allow_mass_vanish=allow_mass_vanish).run()
 
+    def _run_local(self, flow: LocalFlow, *, full: bool) -> SyncReport:
+        database = open_database(self.settings, flow.stream)
+        migrate.upgrade(database)
+        with database.session() as session:
+            store, run = PostgresStateStore(session), self._local(flow, session, full=full)
+            with store.exclusive(flow.stream):
+                store.run_started(flow.stream)
+                try:
+                    report = _work(flow, run)
+                except DatabaseUnavailable:
+                    raise
+                except SyncError as error:
+                    store.run_ended(flow.stream, error.report)
+                    raise
+                store.run_ended(flow.stream, report)
+        return report
+
+    def _plan_local(self, flow: LocalFlow) -> SyncReport:
+        database = open_database(self.settings, f"plan {flow.stream}")
+        require_schema(database)
+        with database.session() as session:
+            read_only(session)
+            return _work(flow, self._local(flow, session, plan=True))
+
+    def _local(self, flow: LocalFlow, session: Session, *, plan: bool = False, full: bool = False) -> LocalRun:
+        tally, on_read = Tally(flow.stream), self._on_read(flow.stream)
+        return LocalRun(self.settings, session, tally, on_read, plan=plan, full=full)
+
+    def _on_read(self, stream: str) -> OnRead:
+        return lambda rows, total: self.progress.reading(stream, rows, total)
+
     def _source(self, flow: Flow) -> AbstractContextManager[Source[Any]]:
-        return flow.open_source(self.settings, lambda rows, total: self.progress.reading(flow.stream, rows, total))
+        return flow.open_source(self.settings, self._on_read(flow.stream))
 
     def _job(self, flow: Flow, source: Source[Any], session: Session, **options: bool) -> SyncJob[Any]:
         return SyncJob(
@@ -127,7 +163,7 @@ class Runner:
             **options,  # pyright: ignore[reportArgumentType]
         )
 
-    def plan_all(self, flows: Sequence[Flow], *, allow_mass_vanish: bool = False) -> Finished:
+    def plan_all(self, flows: Sequence[WholeFlow], *, allow_mass_vanish: bool = False) -> Finished:
         """Plan one flow after the other; one that waits for a flow that would not succeed would not run."""
         reports: list[SyncReport] = []
         stopped: set[str] = set()
@@ -150,6 +186,16 @@ class Runner:
         return Finished(reports, not stopped, not_run=frozenset(waiting), guarded=frozenset(guarded))
 
 
-def not_run(flow: Flow) -> SyncReport:
+def _work(flow: LocalFlow, run: LocalRun) -> SyncReport:
+    try:
+        flow.work(run)
+    except SyncError as error:
+        run.tally.ended_by = str(error)
+        error.report = run.tally.report(facts=run.facts)
+        raise
+    return run.tally.report(facts=run.facts)
+
+
+def not_run(flow: WholeFlow) -> SyncReport:
     """The report of a flow that never began."""
     return SyncReport(flow.stream, errors=(f"not run: {', '.join(flow.after)} did not succeed",))

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol, TypeAlias
 
 import sqlalchemy as sa
 
 from sync_pipelines.core import Mapper, Source, SyncReport
+from sync_pipelines.core.report import Fact, Tally
 from sync_pipelines.errors import SyncError
+from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.spec import TableSpec
 from sync_pipelines.settings import Settings
 
 __all__ = [
+    "AnyFlow",
     "Finding",
     "Flow",
     "Landed",
+    "LocalFlow",
+    "LocalRun",
     "Lookup",
     "OnRead",
     "Part",
@@ -26,9 +31,11 @@ __all__ = [
     "PartitionedFlow",
     "Partitions",
     "Reader",
+    "Shown",
     "Sites",
     "Stage",
     "Upstream",
+    "WholeFlow",
     "clock_finding",
 ]
 
@@ -60,7 +67,8 @@ class Upstream:
     """A system that flows read. `name` is what it is run by ("wtl"), `group` what its assets are shown under.
 
     `origin` is the address it is read from, of Sites all of theirs, and raises SettingsError where it is not set
-    up. `probe` asks it whether a sync could run, and raises SyncError where not.
+    up. `probe` asks it whether a sync could run, and raises SyncError where not. `set_up` is for one that takes no
+    more than that somebody means to use it.
     """
 
     name: str
@@ -68,6 +76,7 @@ class Upstream:
     time_zone: str
     origin: Callable[[Settings], str]
     probe: Callable[[Settings], Iterator[Finding]]
+    set_up: Callable[[Settings], None] | None = None
 
     def require_settings(self, settings: Settings) -> None:
         """Raise SettingsError where it is not set up."""
@@ -92,6 +101,48 @@ class Flow:
     mapper: Mapper[Any]
     open_source: Callable[[Settings, OnRead], AbstractContextManager[Source[Any]]]
     after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """A run of a local flow, for its `work`: what it may use, and the tally that it counts in.
+
+    The stream's lock is held. With `plan` nothing may be written, anywhere; `full` is from the beginning.
+    """
+
+    settings: Settings
+    session: Session
+    tally: Tally
+    on_read: OnRead
+    plan: bool = False
+    full: bool = False
+    facts: dict[str, Fact] = field(default_factory=dict[str, Fact])
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a local flow made, for people to look at: the rows of a table, and markdown with a picture."""
+
+    rows: Sequence[Mapping[str, str | int | float | None]]
+    markdown: str
+
+
+@dataclass(frozen=True)
+class LocalFlow:
+    """A stream that is made here: of files, or of what other streams brought. Nobody is asked over a network.
+
+    `work` does all of it, counts it, and says in the tally whether it is complete. `system` is that of the keys of
+    records that it may refuse. `show`, of one that is there to be looked at, reads what the last run made.
+    """
+
+    stream: str
+    upstream: Upstream
+    description: str
+    table: sa.Table
+    work: Callable[[LocalRun], None]
+    after: tuple[str, ...] = ()
+    system: str | None = None
+    show: Callable[[Settings], Shown] | None = None
 
 
 @dataclass(frozen=True)
@@ -210,3 +261,8 @@ class PartitionedFlow:
     def streams(self) -> tuple[str, ...]:
         """The streams that are shown by themselves, in the order in which they run."""
         return (self.stream, *(part.stream for part in self.parts)) if self.stage else (self.stream,)
+
+
+#: What is not divided.
+WholeFlow: TypeAlias = Flow | LocalFlow
+AnyFlow: TypeAlias = WholeFlow | PartitionedFlow

@@ -15,7 +15,15 @@ from sync_pipelines.errors import KeyReused
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.progress.merge import MAX_TIME_MS, Change, Counter, Lesson, Progress, Stored, merge
 
-__all__ = ["Merged", "answer_once", "merge_changes", "progress_of"]
+__all__ = [
+    "Merged",
+    "answer_once",
+    "merge_changes",
+    "note_imports",
+    "noted_imports",
+    "progress_of",
+    "purge_imports",
+]
 
 _ROW = ", ".join(f.name for f in fields(Progress))
 # In the order of merge.Progress: the arrays that its rows are written from.
@@ -173,3 +181,32 @@ def _more(before: Stored | None, after: Stored, device_id: str) -> int:
     """By how much the device's own time has grown."""
     known = before.devices.get(device_id, Counter()).time_ms if before else 0
     return after.devices[device_id].time_ms - known
+
+
+def note_imports(session: Session, imports: Sequence[tuple[str, str, str, str]], result: str) -> set[str]:
+    """Note that these came: user_id, device_id, import_key, payload_sha256. Gives the keys of the new ones."""
+    columns = [list(column) for column in zip(*imports, strict=True)] or [[], [], [], []]
+    with session.cursor() as cursor:
+        new = cursor.execute(
+            f"INSERT INTO {session.table('learning.progress_imports')} "
+            "(user_id, device_id, import_key, payload_sha256, result) "
+            "SELECT *, jsonb_build_object('result', %s::text) "
+            "FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) "
+            "ON CONFLICT DO NOTHING RETURNING import_key",
+            [result, *columns],
+        ).fetchall()
+    return {row[0] for row in new}
+
+
+def noted_imports(session: Session, keys: Sequence[str]) -> set[str]:
+    """Those of the import keys that came before, whoever sent them."""
+    query = f"SELECT import_key FROM {session.table('learning.progress_imports')} WHERE import_key = ANY(%s)"
+    with session.cursor() as cursor:
+        return {row[0] for row in cursor.execute(query, [list(keys)])}
+
+
+def purge_imports(session: Session, before: datetime) -> int:
+    """Forget the imports that came before a time: what comes again is then merged again, and changes nothing."""
+    with session.cursor() as cursor:
+        ledger = session.table("learning.progress_imports")
+        return cursor.execute(f"DELETE FROM {ledger} WHERE received_at < %s", [before]).rowcount

@@ -146,6 +146,18 @@ def test_the_job_deletes_alerts_of_incidents_that_ended_90_days_ago(
     assert query("SELECT subject FROM sync.incidents ORDER BY id") == ["wtl 89", "lasts"]
 
 
+def test_the_job_forgets_imports_that_came_90_days_ago(instance: dg.DagsterInstance, query: Query) -> None:
+    note = (
+        "INSERT INTO learning.progress_imports "
+        "(user_id, device_id, import_key, payload_sha256, received_at, result) "
+        "VALUES ('anna', '', :key, '', :at, '{}')"
+    )
+    for days in (91, 89):
+        query(note, key=f"{days} days", at=NOW - timedelta(days=days))
+    assert told(tidy(instance), "delete_old_imports") == {"imports": 1}
+    assert query("SELECT import_key FROM learning.progress_imports") == ["89 days"]
+
+
 def test_a_database_that_does_not_answer_keeps_old_runs_from_nothing(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +166,8 @@ def test_a_database_that_does_not_answer_keeps_old_runs_from_nothing(
     result = tidy(instance)
     assert not result.success
     assert left(instance) == {result.run_id}
-    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    assert failure.user_failure_data is not None
-    assert str(failure.user_failure_data.description).startswith("cannot connect to 127.0.0.1:1/d")
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert len(failures) == 2
+    for failure in failures:
+        assert failure.user_failure_data is not None
+        assert str(failure.user_failure_data.description).startswith("cannot connect to 127.0.0.1:1/d")

@@ -1,7 +1,7 @@
 """What a report is made of: runs, what they wrote, and when each flow was last synced to its end.
 
 A flow is what people call it: "wtl" are a platform's lists, "wtl_courses" what is read by course, "bakalari" its
-schools, each of which is a site.
+schools, each of which is a site, "progress" what learners did.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from sync_pipelines.flows.naming import FLOWS_BY_NAME, name_of
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS
+from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS
 from sync_pipelines.flows.spec import Sites
 
 __all__ = [
@@ -93,7 +93,7 @@ def last_complete(
     read in turn. `sites` are those there are, by flow. What was never synced to its end is left out.
     """
     oldest: dict[tuple[str, str | None], list[datetime | None]] = {}
-    for flow in FLOWS:
+    for flow in (*FLOWS, *LOCAL_FLOWS):
         oldest.setdefault((flow.upstream.name, None), []).append(streams.get(flow.stream))
     for partitioned in PARTITIONED_FLOWS:
         name = name_of(partitioned)

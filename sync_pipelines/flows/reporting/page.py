@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from sync_pipelines.flows.drawing import Picture
 from sync_pipelines.flows.reporting.figures import Figures, Line, lasting
 from sync_pipelines.flows.reporting.history import History
 
-__all__ = ["COLUMNS", "Picture", "cells", "headline", "markdown", "page", "write"]
+__all__ = ["COLUMNS", "cells", "headline", "markdown", "page", "write"]
 
 #: The columns of a line, as people call them.
 COLUMNS = (
     *("flow", "runs", "failed runs", "success", "median", "95th percentile", "last complete sync"),
     *("rows read", "created", "updated", "deleted", "refused"),
 )
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG; `name` is its file's, without an ending."""
-
-    name: str
-    title: str
-    png: bytes
 
 
 def cells(line: Line) -> dict[str, str | int]:
@@ -64,7 +54,7 @@ def headline(history: History, figures: Figures) -> str:
 def markdown(history: History, figures: Figures, pictures: Sequence[Picture]) -> str:
     """For Dagster's metadata: the headline, the figures, and the pictures as data URIs."""
     parts = [f"**{headline(history, figures)}**", _table(figures.flows)]
-    parts += [f"![{picture.title}]({_data_uri(picture)})" for picture in pictures]
+    parts += [f"![{picture.title}]({picture.data_uri})" for picture in pictures]
     if figures.sites:
         parts.append(_table(figures.sites))
     return "\n\n".join(part for part in parts if part)
@@ -97,7 +87,7 @@ def page(history: History, figures: Figures, pictures: Sequence[Picture]) -> str
         made=f"{history.until:%d %B %Y, %H:%M} UTC",
         flows=_html_table(figures.flows),
         pictures="".join(
-            f'<figure><img alt="{html.escape(picture.title)}" src="{_data_uri(picture)}"></figure>'
+            f'<figure><img alt="{html.escape(picture.title)}" src="{picture.data_uri}"></figure>'
             for picture in pictures
         ),
         sites=f"<h2>By school</h2>{_html_table(figures.sites)}" if figures.sites else "",
@@ -115,10 +105,6 @@ def _html_table(lines: Sequence[Line]) -> str:
         for line in lines
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _data_uri(picture: Picture) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
 
 
 def write(folder: Path, text: str, pictures: Sequence[Picture]) -> Path:

@@ -1,52 +1,39 @@
-"""A history as pictures: how long runs took, how they ended, and what they changed. Imports matplotlib.
-
-Colours are Okabe and Ito's, which the colour-blind tell apart; what is bad is hatched too.
-"""
+"""A history as pictures: how long runs took, how they ended, and what they changed. Imports matplotlib."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
-from PIL import Image, ImageOps
 
+from sync_pipelines.flows.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    SKY,
+    STYLE,
+    VERMILION,
+    Picture,
+    blank,
+    nothing,
+    png,
+    titled,
+)
 from sync_pipelines.flows.reporting.figures import Frame, lasting, runs_frame, written_frame
 from sync_pipelines.flows.reporting.history import FLOW_NAMES, History
-from sync_pipelines.flows.reporting.page import Picture
 
 __all__ = ["draw"]
 
-_BLUE, _VERMILION, _GREEN, _SKY, _GREY, _ORANGE = "#0072B2", "#D55E00", "#009E73", "#56B4E9", "#B8BEC6", "#E69F00"
-_INK, _FAINT = "#1F2933", "#6B7785"
-_OF_FLOW = dict(zip(FLOW_NAMES, (_BLUE, _ORANGE, _GREEN, _VERMILION, _SKY), strict=False))
-_OUTCOMES = {"succeeded": (_BLUE, ""), "failed": (_VERMILION, "////"), "canceled": (_GREY, "")}
-_CHANGES = {"created": (_GREEN, ""), "updated": (_SKY, ""), "deleted": (_VERMILION, "////")}
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": _INK,
-    "axes.edgecolor": "#CBD2D9",
-    "axes.labelcolor": _FAINT,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#E8ECF0",
-    "xtick.color": _FAINT,
-    "ytick.color": _FAINT,
-    "legend.frameon": False,
-    "hatch.color": "white",
-    "hatch.linewidth": 1.2,
-}
-_WIDTH, _DPI, _COLOURS = 9.0, 130, 128
+_OF_FLOW = dict(zip(FLOW_NAMES, (BLUE, ORANGE, GREEN, VERMILION, SKY), strict=False))
+_OUTCOMES = {"succeeded": (BLUE, ""), "failed": (VERMILION, "////"), "canceled": (GREY, "")}
+_CHANGES = {"created": (GREEN, ""), "updated": (SKY, ""), "deleted": (VERMILION, "////")}
 _MOST_BARS = 60
 _TICKS = (0.01, 0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800, 36000)
 _DAY_AND_TIME = ["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]
@@ -70,10 +57,10 @@ def _durations(history: History) -> bytes:
     runs = runs_frame(history)
     runs = runs[runs["seconds"].notna() & runs["outcome"].isin(["succeeded", "failed"])]
     if runs.empty:
-        return _nothing("Run duration")
+        return nothing("Run duration")
     step = _step(history, runs["began_at"].min())
-    with mpl.rc_context(_STYLE):
-        figure = _figure(3.3)
+    with mpl.rc_context(STYLE):
+        figure = blank(3.3)
         axes: Any = figure.subplots()
         for flow, mine in _by_flow(runs):
             colour = _OF_FLOW[flow]
@@ -93,8 +80,8 @@ def _durations(history: History) -> bytes:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: lasting(value)))
         axes.yaxis.set_minor_locator(NullLocator())
         _time_axis(axes, history, runs["began_at"].min(), step)
-        _titled(figure, axes, "Run duration", f"median and 95th percentile, per {_named(step)}; × failed")
-        return _png(figure)
+        titled(figure, axes, "Run duration", f"median and 95th percentile, per {_named(step)}; × failed")
+        return png(figure)
 
 
 def _outcomes(history: History) -> bytes:
@@ -102,7 +89,7 @@ def _outcomes(history: History) -> bytes:
     runs = runs_frame(history)
     runs = runs[runs["outcome"].isin(list(_OUTCOMES))]
     if runs.empty:
-        return _nothing("Runs by outcome")
+        return nothing("Runs by outcome")
     step = _step(history, runs["began_at"].min())
     counted = runs.assign(**{name: (runs["outcome"] == name).astype(int) for name in _OUTCOMES})
     said = f"number of runs, per {_named(step)}"
@@ -113,7 +100,7 @@ def _changes(history: History) -> bytes:
     """What each flow's runs changed, as stacked bars."""
     written = written_frame(history)
     if written.empty:
-        return _nothing("Rows changed")
+        return nothing("Rows changed")
     long = history.until - written["at"].min().to_pydatetime() > timedelta(days=2)
     step = timedelta(days=1) if long else _step(history, written["at"].min())
     said = f"number of rows, per {_named(step)}"
@@ -131,8 +118,8 @@ def _bars(
 ) -> bytes:
     """One panel a flow, each with a scale of its own: the columns that are `shown`, added up and stacked."""
     flows = list(_by_flow(frame))
-    with mpl.rc_context(_STYLE):
-        figure = _figure(0.9 + 1.15 * len(flows))
+    with mpl.rc_context(STYLE):
+        figure = blank(0.9 + 1.15 * len(flows))
         panels: Any = figure.subplots(len(flows), sharex=True, squeeze=False)[:, 0]
         for axes, (flow, mine) in zip(panels, flows, strict=True):
             sums = mine.groupby(mine[time].dt.floor(step))[list(shown)].sum()
@@ -143,14 +130,14 @@ def _bars(
                     color=colour, hatch=hatch, linewidth=0,
                 )  # fmt: skip
                 bottom = bottom + sums[name]
-            axes.set_ylabel(flow.replace("_", "\n"), rotation=0, ha="right", va="center", color=_INK)
+            axes.set_ylabel(flow.replace("_", "\n"), rotation=0, ha="right", va="center", color=INK)
             axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
             axes.set_ylim(0, max(1.0, float(bottom.max()) * 1.1))
             axes.grid(visible=False, axis="x")
         _time_axis(panels[-1], history, frame[time].min(), step)
-        _titled(figure, panels[0], title, said)
-        return _png(figure)
+        titled(figure, panels[0], title, said)
+        return png(figure)
 
 
 def _by_flow(frame: Frame) -> Sequence[tuple[str, Frame]]:
@@ -171,18 +158,6 @@ def _named(step: timedelta) -> str:
     return unit if number == 1 else f"{number} {unit}s"
 
 
-def _figure(height: float) -> Figure:
-    return Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
-
-
-def _titled(figure: Figure, axes: Axes, title: str, said: str) -> None:
-    """What is shown, how it is counted, and what the colours stand for; `axes` is the uppermost panel."""
-    figure.suptitle(title, x=0.012, ha="left", fontsize=12.5, fontweight="bold", color=_INK)
-    axes.set_title(said, loc="left", fontsize=9, color=_FAINT, pad=8)
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), fontsize=9, handlelength=1.2)
-
-
 def _time_axis(axes: Any, history: History, first: Any, step: timedelta) -> None:
     axes.set_xlim(first.floor(step), pd.Timestamp(history.until).floor(step) + step)
     locator = AutoDateLocator(minticks=4, maxticks=9)
@@ -190,23 +165,3 @@ def _time_axis(axes: Any, history: History, first: Any, step: timedelta) -> None
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, **formats))
     axes.set_xlabel("time in UTC", loc="right")
-
-
-def _nothing(title: str) -> bytes:
-    with mpl.rc_context(_STYLE):
-        figure = _figure(1.2)
-        figure.suptitle(title, x=0.012, ha="left", fontsize=12.5, fontweight="bold", color=_INK)
-        figure.text(0.5, 0.4, "nothing yet", ha="center", fontsize=11, color=_FAINT)
-        return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    """With few colours: a report is kept of every quarter of an hour."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    small = io.BytesIO()
-    with Image.open(drawn) as image:
-        # Room above: what comes before a picture may stand close to it.
-        whole = ImageOps.expand(image.convert("RGB"), border=(0, 14, 0, 4), fill="white")
-        whole.quantize(_COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return small.getvalue()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from PIL import Image
 
+from sync_pipelines.flows.drawing import Picture
 from sync_pipelines.flows.reporting import page
 from sync_pipelines.flows.reporting.figures import figures
 from sync_pipelines.flows.reporting.history import FlowRun, History
@@ -20,7 +21,7 @@ from sync_pipelines_tests.flows.reporting.histories import SINCE, UNTIL, histori
 DATA_URI = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 
 
-def made(past: History) -> tuple[str, str, list[page.Picture]]:
+def made(past: History) -> tuple[str, str, list[Picture]]:
     found, pictures = figures(past), draw(past)
     return page.markdown(past, found, pictures), page.page(past, found, pictures), pictures
 
@@ -56,7 +57,7 @@ def test_the_page_and_the_markdown_hold_the_pictures_themselves(past: History) -
 def test_the_page_is_written_whole_and_again(tmp_path: Path) -> None:
     folder = tmp_path / "home" / "reports"
     for text in ("first", "second"):
-        path = page.write(folder, text, [page.Picture("outcomes", "Runs", text.encode())])
+        path = page.write(folder, text, [Picture("outcomes", "Runs", text.encode())])
         assert path.read_text() == text
         assert (folder / "outcomes.png").read_text() == text
     assert sorted(file.name for file in folder.iterdir()) == ["outcomes.png", "sync_report.html"]
@@ -66,7 +67,7 @@ def test_a_page_that_cannot_be_written_leaves_the_last_one_and_no_rest(tmp_path:
     page.write(tmp_path, "first", [])
     (tmp_path / "outcomes.png").mkdir()
     with pytest.raises(OSError, match=r"outcomes\.png"):
-        page.write(tmp_path, "second", [page.Picture("outcomes", "Runs", b"png")])
+        page.write(tmp_path, "second", [Picture("outcomes", "Runs", b"png")])
     assert (tmp_path / "sync_report.html").read_text() == "first"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["outcomes.png", "sync_report.html"]
 
