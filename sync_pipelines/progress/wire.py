@@ -256,5 +256,5 @@ def _sha256(payload: Mapping[str, Any]) -> str:
 
 
 def _shown(key: str) -> str:
-    writable = key.encode("utf-8", "backslashreplace").decode()
+    writable = _UNWRITABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), key)
     return writable if len(writable) <= _SHOWN_OF_A_KEY else writable[: _SHOWN_OF_A_KEY - 1] + "…"
