@@ -19,8 +19,8 @@
  * @property {number | null} score_last 0 to 100
  * @property {string} updated_at
  * @property {string | null} last_seen_at
- * @property {string} [stamped_at] the last stamp that this device gave it, where the server took it back to its own
- *   time: it remembers it too, and a later change with an earlier stamp would count as told before
+ * @property {string} [stamped_at] the last stamp that this device gave it, where the server took it back to its
+ *   own time: it remembers it too, and a later change with an earlier stamp would count as told before
  *
  * @typedef {object} Refusal why the server did not take a lesson; it is sent again at every import
  * @property {string} code "invalid", "unknown_lesson" or "duplicate"
@@ -135,6 +135,17 @@ const timed = (lesson, own, others) => ({
 });
 
 /**
+ * The lesson with the last stamp that this device gave it, where the row does not tell it.
+ * @param {Lesson} lesson
+ * @param {string} [given]
+ * @returns {Lesson}
+ */
+function stamped({ stamped_at = NEVER, ...lesson }, given = NEVER) {
+  const last = latest(stamped_at, given);
+  return last > lesson.updated_at ? { ...lesson, stamped_at: last } : lesson;
+}
+
+/**
  * The lesson once the server has taken what was sent, and whether something of it is still to be sent.
  * @param {Lesson} lesson
  * @param {Lesson} sent
@@ -194,8 +205,8 @@ function readLesson(value) {
   const lesson = /** @type {Lesson} */ ({ ...value });
   for (const name of FIELDS) lesson[name] = /** @type {never} */ (readField(name, value[name] ?? BLANK[name]));
   if (value.stamped_at !== undefined) lesson.stamped_at = stamp(value.stamped_at) ?? NEVER;
-  if (value.own_time_ms === undefined) lesson.own_time_ms = lesson.time_ms;
-  return timed(lesson, lesson.own_time_ms, othersTime(lesson));
+  if ((value.own_time_ms ?? null) === null) lesson.own_time_ms = lesson.time_ms;
+  return stamped(timed(lesson, lesson.own_time_ms, othersTime(lesson)));
 }
 
 /**
@@ -235,14 +246,14 @@ function readState(value) {
   if (!Array.isArray(pending)) throw new Unreadable("pending: a list is expected");
   /** @type {Map<string, Lesson>} */
   const lessons = new Map();
-  /** @type {Map<string, string>} */
+  /** @type {Map<string, {reason: string, value: unknown}>} */
   const unreadable = new Map();
-  for (const [id, lesson] of Object.entries(values)) {
+  for (const [id, value] of Object.entries(values)) {
     try {
-      lessons.set(lessonId(id), readLesson(lesson));
+      lessons.set(lessonId(id), readLesson(value));
     } catch (error) {
       if (!(error instanceof Unreadable || error instanceof RangeError)) throw error;
-      unreadable.set(id, error.message);
+      unreadable.set(id, { reason: error.message, value });
     }
   }
   state.last_sync_at = stamp(state.last_sync_at);
@@ -349,10 +360,8 @@ class Database {
   }
 
   close() {
-    this.#db?.then(
-      (db) => db.close(),
-      () => undefined,
-    ); // who opened it was told
+    const unopened = () => undefined; // whoever opened it was told
+    this.#db?.then((db) => db.close(), unopened);
     this.#db = null;
   }
 }
@@ -425,40 +434,37 @@ class Memory {
 }
 
 /**
- * Makes the state that this device goes on with: what is there, or what localStorage has, or a new one. What cannot
- * be read is put aside as it is; localStorage is only ever read.
+ * Makes the state that this device goes on with: what is there, or what localStorage has, or a new one. What
+ * cannot be read is put aside as it is; localStorage is only ever read.
  * @param {Tables} tables
  * @param {string | null} entry localStorage's, if any
  */
 async function prepare(tables, entry) {
   const at = stampOf(Date.now());
   const kept = await tables.get("state", KEY);
+  const isNew = kept === undefined;
   const lessons = Object.fromEntries(await tables.entries("lessons"));
   const pending = (await tables.entries("pending")).map(([id]) => id);
-  const isNew = kept === undefined;
-  let found;
+  /** @type {(name: string, reason: string, value: unknown) => Promise<unknown>} */
+  const setAside = (name, reason, value) => tables.put("aside", `${name} ${at}`, { at, reason, value });
+  let found = null;
   try {
-    found = isNew ? entry && readState(parsed(entry)) : readState({ ...kept, lessons, pending });
+    if (!isNew) found = readState({ ...kept, lessons, pending });
+    else if (entry !== null) found = readState(parsed(entry));
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    const value = isNew ? entry : { state: kept, lessons, pending };
-    await tables.put("aside", `${KEY} ${at}`, { at, reason: error.message, value });
+    await setAside(KEY, error.message, isNew ? entry : { state: kept, lessons, pending });
     await Promise.all(["lessons", "pending"].map((table) => tables.clear(table)));
   }
-  if (!found) {
-    await tables.put("state", KEY, newState());
-    return;
-  }
-  await tables.put("state", KEY, found.state);
-  const source = isNew ? parsed(/** @type {string} */ (entry)).lessons : lessons;
-  for (const [id, reason] of found.unreadable) {
-    await tables.put("aside", `lesson ${id} ${at}`, { at, reason: `lesson ${id}: ${reason}`, value: source[id] });
+  await tables.put("state", KEY, found?.state ?? newState());
+  for (const [id, { reason, value }] of found?.unreadable ?? []) {
+    await setAside(`lesson ${id}`, `lesson ${id}: ${reason}`, value);
     await Promise.all(["lessons", "pending"].map((table) => tables.delete(table, id)));
   }
-  for (const [id, lesson] of found.lessons) {
-    if (isNew || !same(lessons[id], lesson, FIELDS)) await tables.put("lessons", id, lesson);
+  for (const [id, lesson] of found?.lessons ?? []) {
+    if (!same(lessons[id], lesson, FIELDS)) await tables.put("lessons", id, lesson);
   }
-  if (isNew) await Promise.all(found.pending.map((id) => tables.put("pending", id, null)));
+  if (isNew) await Promise.all((found?.pending ?? []).map((id) => tables.put("pending", id, null)));
 }
 
 /** @param {string} text */
@@ -501,8 +507,8 @@ export async function openProgressStore(options = {}) {
       return new ProgressStore(database, candidate, clock, warnings);
     } catch (error) {
       if (globalThis.indexedDB && !(error instanceof DOMException)) throw error;
-      if (error instanceof DOMException && error.name === "VersionError") {
-        warnings.push(`The database ${candidate} is of a newer version, and is left as it is.`);
+      if (error instanceof DOMException && ["VersionError", "NotFoundError"].includes(error.name)) {
+        warnings.push(`The database ${candidate} is of another version, and is left as it is.`);
         continue;
       }
       warnings.push("This browser keeps no data here: progress is lost when the page is closed.");
@@ -553,7 +559,7 @@ export class ProgressStore {
    * @param {string | number} id
    */
   async markSeen(id) {
-    return this.#change(id, (lesson, now) => ({ ...lesson, seen: true, last_seen_at: now }));
+    await this.#change(id, (lesson, now) => ({ ...lesson, seen: true, last_seen_at: now }));
   }
 
   /**
@@ -565,7 +571,8 @@ export class ProgressStore {
   async addTime(id, ms) {
     if (!(ms >= 0)) throw new RangeError("time is counted in milliseconds, and never runs back");
     const spent = Math.round(Math.min(ms, SESSION_MS));
-    return this.#edit(id, (lesson) => timed(lesson, lesson.own_time_ms + spent, othersTime(lesson)));
+    lessonId(id);
+    if (spent > 0) await this.#edit(id, (lesson) => timed(lesson, lesson.own_time_ms + spent, othersTime(lesson)));
   }
 
   /**
@@ -575,7 +582,7 @@ export class ProgressStore {
    */
   async setCompletion(id, completed, percent = completed ? 100 : 0) {
     const change = { completed: Boolean(completed), percent: percentage("percent", percent) };
-    return this.#change(id, (lesson) => ({ ...lesson, ...change }));
+    await this.#change(id, (lesson) => ({ ...lesson, ...change }));
   }
 
   /**
@@ -584,7 +591,7 @@ export class ProgressStore {
    */
   async setScore(id, score) {
     const score_last = percentage("score", score);
-    return this.#change(id, (lesson) => ({
+    await this.#change(id, (lesson) => ({
       ...lesson,
       score_last,
       score_best: best(lesson.score_best, score_last),
@@ -627,7 +634,10 @@ export class ProgressStore {
     return this.#read(async (tables) => (await tables.get("state", KEY)).device_id);
   }
 
-  /** What could not be read, and is kept as it was. @returns {Promise<{at: string, reason: string, value: any}[]>} */
+  /**
+   * What could not be read, and is kept as it was.
+   * @returns {Promise<{at: string, reason: string, value: any}[]>}
+   */
   setAside() {
     return this.#read(async (tables) => (await tables.entries("aside")).map(([, value]) => value));
   }
@@ -673,12 +683,13 @@ export class ProgressStore {
 
   /**
    * For a sync: the server has answered an import.
+   * @param {string} device
    * @param {Record<string, Lesson>} sent
    * @param {Map<string, Refusal>} refused
    * @param {string} receivedAt
    */
-  async acknowledge(sent, refused, receivedAt) {
-    await this.#keeper.run("readwrite", async (tables) => {
+  acknowledge(device, sent, refused, receivedAt) {
+    return this.#ofDevice(device, async (tables) => {
       for (const [id, was] of Object.entries(sent)) {
         const lesson = await tables.get("lessons", id);
         if (lesson === undefined) continue;
@@ -687,31 +698,39 @@ export class ProgressStore {
           continue;
         }
         const [taken, unsent] = acknowledge(lesson, was, receivedAt);
-        if (taken.updated_at < lesson.updated_at) taken.stamped_at = lesson.updated_at;
-        await tables.put("lessons", id, taken);
+        await tables.put("lessons", id, stamped(taken, lesson.updated_at));
         await (unsent ? tables.put("pending", id, null) : tables.delete("pending", id));
       }
     });
-    this.#tell("sync");
   }
 
   /**
-   * For a sync: the server has said what it knows.
+   * For a sync: the server has said what it knows, and that is the end of it.
+   * @param {string} device
    * @param {Map<string, Lesson>} said
-   * @param {string} device whose own time it is
    */
-  async pull(said, device) {
-    await this.#keeper.run("readwrite", async (tables) => {
-      const state = await tables.get("state", KEY);
-      if (state.device_id !== device) throw new Error("this device became another one meanwhile");
+  pull(device, said) {
+    return this.#ofDevice(device, async (tables, state) => {
       const lessons = new Map(await tables.entries("lessons"));
       const pending = new Set((await tables.entries("pending")).map(([id]) => id));
       for (const [id, row] of said) {
         const [lesson, unsent] = pull(lessons.get(id), pending.has(id), row);
-        if (!same(lessons.get(id), lesson, FIELDS)) await tables.put("lessons", id, lesson);
+        if (!same(lessons.get(id), lesson, FIELDS)) await tables.put("lessons", id, stamped(lesson));
         if (pending.has(id) && !unsent) await tables.delete("pending", id);
       }
       await tables.put("state", KEY, { ...state, last_sync_at: stampOf(this.#clock()) });
+    });
+  }
+
+  /**
+   * What was said of a device that this is no longer would be counted twice.
+   * @param {string} device
+   * @param {(tables: Tables, state: any) => Promise<void>} work
+   */
+  async #ofDevice(device, work) {
+    await this.#keeper.run("readwrite", async (tables) => {
+      const state = await tables.get("state", KEY);
+      if (state.device_id === device) await work(tables, state);
     });
     this.#tell("sync");
   }
@@ -728,25 +747,21 @@ export class ProgressStore {
   #change(id, change) {
     return this.#edit(id, (lesson) => {
       const now = laterThan(latest(lesson.updated_at, lesson.stamped_at ?? NEVER), this.#clock());
-      return { ...change(lesson, now), updated_at: now };
+      return stamped({ ...change(lesson, now), updated_at: now });
     });
   }
 
   /**
    * @param {string | number} id
    * @param {(lesson: Lesson) => Lesson} edit
-   * @returns {Promise<Lesson>}
    */
   async #edit(id, edit) {
     const key = lessonId(id);
-    const lesson = await this.#keeper.run("readwrite", async (tables) => {
-      const edited = edit((await tables.get("lessons", key)) ?? BLANK);
-      await tables.put("lessons", key, edited);
+    await this.#keeper.run("readwrite", async (tables) => {
+      await tables.put("lessons", key, edit((await tables.get("lessons", key)) ?? BLANK));
       await tables.put("pending", key, (await tables.get("pending", key)) ?? null);
-      return edited;
     });
     this.#tell("change");
-    return lesson;
   }
 
   /** @param {Cause} cause */
@@ -760,12 +775,28 @@ export class ProgressStore {
    * @param {boolean} here
    */
   #hear(cause, here) {
-    for (const listener of this.#listeners) listener(cause, here);
+    tellAll(this.#listeners, cause, here);
   }
 }
 
 /** @type {(one: [string, any], other: [string, any]) => number} */
 const byId = ([one], [other]) => one.length - other.length || (one < other ? -1 : 1);
+
+/**
+ * A listener that fails is the app's affair, and stops nothing.
+ * @template {any[]} A
+ * @param {Set<(...values: A) => void>} listeners
+ * @param {A} values
+ */
+function tellAll(listeners, ...values) {
+  for (const listener of listeners) {
+    try {
+      listener(...values);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+}
 
 /** @type {(name: string, value: number) => number} */
 function percentage(name, value) {
@@ -796,7 +827,7 @@ const TIMING = {
   debounceMs: 1500,
   /** How often to try while there is something to send. */
   everyMs: 5 * 60_000,
-  /** The first wait after a failure; it doubles up to the longest, and varies, so that devices do not come at once. */
+  /** The first wait after a failure; it doubles up to the longest, less a random part. */
   firstRetryMs: 5000,
   longestRetryMs: 5 * 60_000,
   /** The longest that a server can ask for. */
@@ -808,12 +839,12 @@ const TIMING = {
  * @typedef {object} Status
  * @property {"signed out" | "refused" | "syncing" | "waiting" | "idle"} phase "waiting": for nextAttemptAt
  * @property {number | null} nextAttemptAt ms since 1970
- * @property {{kind: string, message: string, at: number} | null} lastError of the last attempt; null if it succeeded
+ * @property {{kind: string, message: string, at: number} | null} lastError null after a success
  */
 
 /**
- * Keeps a store and the server in step, one sync at a time over all tabs. Nothing leaves `pending` before the server
- * has taken it.
+ * Keeps a store and the server in step, one sync at a time over all tabs. Nothing leaves `pending` before the
+ * server has taken it.
  */
 export class ProgressSync {
   #store;
@@ -857,7 +888,7 @@ export class ProgressSync {
   constructor(store, { url = location.origin, token = null, account = null, timing = {} }) {
     this.#store = store;
     this.#url = url.replace(/\/+$/, "") + PATH;
-    this.#token = token;
+    this.#token = sendable(token);
     this.#account = account;
     this.#timing = { ...TIMING, ...timing };
   }
@@ -887,7 +918,7 @@ export class ProgressSync {
   }
 
   /**
-   * A learner is there: syncs now.
+   * A learner is there: syncs now. Throws RangeError for what can be no token.
    * @param {string} token
    * @param {string | null} [account]
    */
@@ -901,7 +932,10 @@ export class ProgressSync {
     this.#forget(null, null);
   }
 
-  /** Syncs now, whatever there is to wait for. @returns {Promise<boolean>} whether it succeeded: `status` says why */
+  /**
+   * Syncs now, whatever there is to wait for.
+   * @returns {Promise<boolean>} whether it succeeded: `status` says why not
+   */
   sync() {
     return this.#run(true);
   }
@@ -930,7 +964,7 @@ export class ProgressSync {
   }
 
   #tell() {
-    for (const listener of this.#listeners) listener(this.status);
+    tellAll(this.#listeners, this.status);
   }
 
   /**
@@ -938,8 +972,9 @@ export class ProgressSync {
    * @param {string | null} account
    */
   #forget(token, account) {
+    const usable = sendable(token);
     this.#interrupt();
-    this.#token = token;
+    this.#token = usable;
     this.#account = account;
     this.#turnedAway = false;
     this.#failures = this.#restsUntil = 0;
@@ -1039,17 +1074,16 @@ export class ProgressSync {
       const sent = Object.fromEntries(ids.map((id) => [id, lessons[id]]));
       const said = Object.fromEntries(ids.map((id) => [id, sayable(lessons[id])]));
       const body = JSON.stringify({ device_id, lessons: said });
-      // Sent again without an answer it is the same import; once answered, what was refused then comes as a new one.
-      const key = await fingerprint(`${last_sync_at}\n${body}`);
-      const answer = await this.#call(aborter, "import/", { method: "POST", body, headers: key });
+      // Sent again without an answer it is the same import. What was refused comes as a new one in the next sync:
+      // an unknown lesson may be known by then.
+      const headers = { "Content-Type": "application/json", ...(await fingerprint(`${last_sync_at}\n${body}`)) };
+      const answer = await this.#call(aborter, "import/", { method: "POST", body, headers });
       const { receivedAt, refused } = understood(() => readAnswer(answer));
-      await this.#store.acknowledge(sent, refused, receivedAt);
+      await this.#store.acknowledge(device_id, sent, refused, receivedAt);
     }
     const rows = await this.#call(aborter, `?device_id=${encodeURIComponent(device_id)}`);
-    await this.#store.pull(
-      understood(() => readRows(rows)),
-      device_id,
-    );
+    const known = understood(() => readRows(rows));
+    await this.#store.pull(device_id, known);
   }
 
   /**
@@ -1061,11 +1095,7 @@ export class ProgressSync {
   async #call(aborter, path, request = {}) {
     const late = new SyncError("later", "the server did not answer in time");
     const timer = setTimeout(() => aborter.abort(late), this.#timing.answerMs);
-    const headers = {
-      "Content-Type": "application/json",
-      Authorization: `Bearer ${this.#token}`,
-      ...request.headers,
-    };
+    const headers = { Authorization: `Bearer ${this.#token}`, ...request.headers };
     try {
       const options = /** @type {RequestInit} */ ({ cache: "no-store", credentials: "omit", redirect: "error" });
       const response = await fetch(this.#url + path, { ...options, ...request, headers, signal: aborter.signal });
@@ -1084,13 +1114,26 @@ export class ProgressSync {
   }
 }
 
+/**
+ * A token that can stand in a header. What the learner pastes may hold anything.
+ * @template {string | null} T
+ * @param {T} token
+ */
+function sendable(token) {
+  if (token === null || /^[\x21-\x7e]+$/.test(token)) return token;
+  throw new RangeError("the token has characters that no token has, or none");
+}
+
 /** @type {(target: EventTarget, type: string, listener: () => void) => () => void} */
 function listen(target, type, listener) {
   target.addEventListener(type, listener);
   return () => target.removeEventListener(type, listener);
 }
 
-/** Web Locks are for secure contexts only. @type {<T>(name: string, signal: AbortSignal, work: () => Promise<T>) => Promise<T>} */
+/**
+ * Web Locks are for secure contexts only.
+ * @type {<T>(name: string, signal: AbortSignal, work: () => Promise<T>) => Promise<T>}
+ */
 const exclusively = (name, signal, work) =>
   navigator.locks ? navigator.locks.request(name, { signal }, work) : work();
 
@@ -1131,7 +1174,10 @@ function retryAfter({ headers }) {
 const notTheServer = () =>
   new SyncError("later", "the answer is not the server's: another may stand between, asking for a login");
 
-/** What is no answer's fault: the browser's storage may work again; what is a defect will not. @param {unknown} error */
+/**
+ * What no server said: the browser's storage may work again, a defect will not.
+ * @param {unknown} error
+ */
 function failureHere(error) {
   if (error instanceof DOMException) return new SyncError("later", `the browser's storage failed (${error.name})`);
   reportError(error);
@@ -1147,26 +1193,29 @@ function understood(read) {
   }
 }
 
+/** @param {unknown} value @returns {value is Record<string, any>[]} */
+const isList = (value) => Array.isArray(value) && value.every(isObject);
+
 /** @param {any} answer to an import */
 function readAnswer(answer) {
   const receivedAt = stamp(answer?.received_at);
-  if (receivedAt === null || !Array.isArray(answer.rejected)) throw new Unreadable("received_at, rejected");
+  if (receivedAt === null || !isList(answer.rejected)) throw new Unreadable("received_at, rejected");
   /** @type {Map<string, Refusal>} */
   const refused = new Map();
-  for (const { lesson_id, code, field, reason } of answer.rejected)
-    refused.set(lesson_id, { code, field, reason });
+  for (const { lesson_id, ...why } of answer.rejected) refused.set(lesson_id, why);
   return { receivedAt, refused };
 }
 
 /** @param {unknown} rows each with device_time_ms */
 function readRows(rows) {
-  if (!Array.isArray(rows)) throw new Unreadable("a list is expected");
+  if (!isList(rows)) throw new Unreadable("a list is expected");
   /** @type {Map<string, Lesson>} */
   const said = new Map();
-  for (const { lesson_id, device_time_ms, ...row } of rows) {
-    const values = { ...row, own_time_ms: device_time_ms };
+  for (const { lesson_id, device_time_ms: own_time_ms, ...row } of rows) {
+    /** @type {Record<string, unknown>} */
+    const values = { ...row, own_time_ms };
     const missing = FIELDS.find((name) => values[name] === undefined);
-    if (missing) throw new Unreadable(`${missing} is missing`);
+    if (missing || own_time_ms === null) throw new Unreadable(`${missing ?? "device_time_ms"} is missing`);
     // A number beyond these is not the one that was sent.
     if (Number.isSafeInteger(lesson_id)) said.set(String(lesson_id), readLesson(values));
   }

@@ -1,0 +1,89 @@
+"""Headless Chromium, and the service behind a network that can fail."""
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, sync_playwright
+
+from sync_pipelines.service.demo_page import mount
+from sync_pipelines_tests.service.browser.tabs import Network, Tab
+
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+_WAIT_MS = 60_000
+
+
+def _chromium() -> str:
+    if os.environ.get("SYNC_TEST_WITHOUT_BROWSER") == "1":
+        pytest.skip("SYNC_TEST_WITHOUT_BROWSER=1")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail(
+            "Chromium is needed: `apt-get install chromium`, or SYNC_TEST_WITHOUT_BROWSER=1 to go without", False
+        )
+    return path
+
+
+# Of a module, not of the session: it has an event loop in this thread, where other tests have theirs.
+@pytest.fixture(scope="module")
+def chromium() -> Generator[Browser]:
+    path = _chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Generator[BrowserContext]:
+    """A browser that has never been anywhere. No page of it may fail, or break its own policy."""
+    context = chromium.new_context()
+    context.set_default_timeout(_WAIT_MS)
+    failures: list[str] = []
+
+    def console(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            failures.append(message.text)
+
+    context.on("weberror", lambda error: failures.append(str(error.error)))
+    context.on("console", console)
+    yield context
+    context.close()
+    assert failures == []
+
+
+@pytest.fixture
+def network(service: FastAPI) -> Network:
+    if not any(getattr(route, "path", "") == "/progress/" for route in service.routes):
+        mount(service)
+    return Network(service)
+
+
+@pytest.fixture
+def origin(network: Network, serve: Callable[..., str]) -> str:
+    """Where the browser finds the service."""
+    return serve(network)
+
+
+@pytest.fixture
+def new_tab(context: BrowserContext, origin: str) -> Callable[..., Tab]:
+    """Opens tabs, each with the library loaded and the store opened."""
+
+    def make(*, opened: bool = True, **options: Any) -> Tab:
+        page = context.new_page()
+        page.goto(f"{origin}/healthz")
+        tab = Tab(page)
+        tab.do("globalThis.library = await import('/progress/progress.js')")
+        if opened:
+            tab.open(**options)
+        return tab
+
+    return make
+
+
+@pytest.fixture
+def tab(new_tab: Callable[..., Tab]) -> Tab:
+    return new_tab()
