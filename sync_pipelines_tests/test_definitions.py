@@ -11,15 +11,15 @@ import yaml
 import sync_pipelines
 from sync_pipelines.definitions import defs
 from sync_pipelines.defs.jobs import QUEUE_TAG, UPSTREAM_TAG
-from sync_pipelines.flows.registry import FLOWS, PARTITIONED_FLOWS, partitioned_flows_of, sites_of
-from sync_pipelines.flows.spec import Flow, PartitionedFlow
+from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS, partitioned_flows_of, sites_of
+from sync_pipelines.flows.spec import AnyFlow, PartitionedFlow
 
 PROJECT = Path(sync_pipelines.__file__).parent.parent
-SYNC_JOBS = ["wtl_sync", "wtl_courses_sync", "bakalari_sync"]
+SYNC_JOBS = ["wtl_sync", "wtl_courses_sync", "bakalari_sync", "progress_sync"]
 
 
-def streams_of(flow: Flow | PartitionedFlow) -> set[str]:
-    return {flow.stream} if isinstance(flow, Flow) else set(flow.streams)
+def streams_of(flow: AnyFlow) -> set[str]:
+    return set(flow.streams) if isinstance(flow, PartitionedFlow) else {flow.stream}
 
 
 def specs() -> dict[str, dg.AssetSpec]:
@@ -43,9 +43,12 @@ def test_the_assets_are_the_flows_with_their_order_and_group() -> None:
         "bakalari/subjects": ("bakalari", ["bakalari/classes"]),
         "bakalari/users": ("bakalari", ["bakalari/subjects"]),
         "bakalari/enrollments": ("bakalari", ["bakalari/users"]),
+        "progress/imports": ("progress", []),
+        "progress/lesson_progress": ("progress", ["progress/imports"]),
+        "progress/course_summary": ("progress", ["progress/lesson_progress"]),
         "health/sync_report": ("health", []),
     }
-    assert set(shape) - {"health/sync_report"} == {f.stream for f in FLOWS} | {
+    assert set(shape) - {"health/sync_report"} == {f.stream for f in (*FLOWS, *LOCAL_FLOWS)} | {
         stream for f in PARTITIONED_FLOWS for stream in f.streams
     }
 
@@ -70,10 +73,12 @@ def test_every_asset_says_what_it_is_whose_it_is_and_where_its_rows_are() -> Non
             continue
         assert spec.freshness_policy is not None
         assert spec.metadata["dagster/code_references"]
-        assert spec.kinds == {"python", "postgres"}
-        schema = spec.key.path[0]
+        assert spec.kinds >= {"python", "postgres"}
+        schema = {"progress": "learning"}.get(spec.key.path[0], spec.key.path[0])
         assert spec.metadata["dagster/table_name"].startswith(f"{schema}.")
         columns = {column.name for column in spec.metadata["dagster/column_schema"].columns}
+        if schema == "learning":
+            continue
         landed = {"school_id", "snapshot", "coverage", "read_at"}
         assert landed <= columns or {"id", "remote_deleted_at", "last_sync_at"} <= columns
 
@@ -83,11 +88,12 @@ def test_there_is_a_job_for_lists_and_one_for_partitions_and_each_ends_by_itself
         "wtl_sync": {flow.stream for flow in FLOWS},
         "wtl_courses_sync": {flow.stream for flow in partitioned_flows_of("wtl")},
         "bakalari_sync": {stream for flow in sites_of("bakalari") for stream in flow.streams},
+        "progress_sync": {flow.stream for flow in LOCAL_FLOWS},
     }
     for name, expected in streams.items():
-        assert set(defs.resolve_job_def(name).graph.node_dict) - {"wtl_checks"} == {
+        assert set(defs.resolve_job_def(name).graph.node_dict) - {"wtl_checks", "progress_checks"} == {
             flow.stream.replace("/", "__")
-            for flow in (*FLOWS, *PARTITIONED_FLOWS)
+            for flow in (*FLOWS, *PARTITIONED_FLOWS, *LOCAL_FLOWS)
             if expected.intersection(streams_of(flow))
         }
         job = defs.resolve_job_def(name)
@@ -110,6 +116,7 @@ def test_the_checks_are_these_and_run_with_the_sync_or_where_they_only_warn_with
         "wtl/lessons": warning | {"coverage", "guard", "orphans"},
         "wtl/course_users": warning | {"coverage", "guard", "orphans"},
         "bakalari/roster": {"coverage"},
+        "progress/imports": {"rejects_open"},
         "bakalari/schools": warning | {"guard"},
         **{
             f"bakalari/{name}": warning | {"guard", "orphans"}
@@ -119,7 +126,7 @@ def test_the_checks_are_these_and_run_with_the_sync_or_where_they_only_warn_with
     blocking = {key for key in graph.asset_check_keys if graph.get_check_spec(key).blocking}
     assert {key.name for key in blocking} == lists
     synced = [defs.resolve_job_def(name) for name in SYNC_JOBS]
-    lists_own = {dg.AssetKey(flow.stream.split("/")) for flow in FLOWS}
+    lists_own = {dg.AssetKey(flow.stream.split("/")) for flow in (*FLOWS, *LOCAL_FLOWS)}
     assert {key for job in synced for key in job.asset_layer.asset_graph.asset_check_keys} == {
         key
         for key in graph.asset_check_keys
@@ -139,12 +146,17 @@ def test_schedules_and_sensors_are_these() -> None:
         "wtl_courses_sync_schedule": ("wtl_courses_sync", "5,20,35,50 * * * *", "Europe/Warsaw"),
         "bakalari_sync_schedule": ("bakalari_sync", "*/15 * * * *", "Europe/Prague"),
         "bakalari_school_hours": ("bakalari_sync", "0,15,30,45 7-17 * * 1-5", "Europe/Prague"),
+        "progress_sync_schedule": ("progress_sync", "*/15 * * * *", "UTC"),
         "health_sync_schedule": ("health_sync", "9,24,39,54 * * * *", "UTC"),
         "housekeeping_schedule": ("housekeeping", "20 3 * * *", "Europe/Prague"),
     }
     off = {s.name for s in repository.schedule_defs if s.default_status is dg.DefaultScheduleStatus.STOPPED}
     assert off == {"bakalari_school_hours"}
-    assert {sensor.name for sensor in repository.sensor_defs} == {"alerts", "bakalari_schools_in_step"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "alerts",
+        "bakalari_schools_in_step",
+        "progress_inbox",
+    }
     for job in repository.get_all_jobs():
         assert job.name == "__ASSET_JOB" or int(job.tags["dagster/max_runtime"]) > 0
 

@@ -8,12 +8,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from sync_pipelines.defs.assets import FLOW_ASSETS, PARTITIONED_ASSETS
+from sync_pipelines.defs.assets import FLOW_ASSETS, LOCAL_ASSETS, PARTITIONED_ASSETS
 from sync_pipelines.defs.checks import CHECKS
 from sync_pipelines.defs.resources import RESOURCES
 from sync_pipelines.flows.checks import checks_of
 from sync_pipelines.flows.partitions import PartitionRunner
-from sync_pipelines.flows.registry import FLOWS
+from sync_pipelines.flows.registry import FLOWS, UPSTREAMS
 from sync_pipelines.flows.runner import Runner
 from sync_pipelines.flows.webtolearn import COURSE_USERS
 from sync_pipelines.sandbox.webtolearn import Platform
@@ -21,7 +21,7 @@ from sync_pipelines.settings import Settings
 
 Query = Callable[..., list[Any]]
 DEFS = dg.Definitions(
-    assets=[*FLOW_ASSETS, *PARTITIONED_ASSETS],
+    assets=[*FLOW_ASSETS, *PARTITIONED_ASSETS, *LOCAL_ASSETS],
     asset_checks=CHECKS,
     jobs=[dg.define_asset_job("checks", selection=dg.AssetSelection.checks(*CHECKS))],
     resources=RESOURCES,
@@ -69,9 +69,9 @@ def test_all_checks_of_an_upstream_are_one_step_that_no_partition_is_asked_for(
     result = run(instance)
     assert result.success
     steps = {event.step_key for event in result.all_events if event.is_step_success}
-    assert steps == {"wtl_checks", "bakalari_checks"}
+    assert steps == {f"{upstream}_checks" for upstream in UPSTREAMS}
     found = verdicts(result)
-    assert set(found) == {f"{s} {check}" for upstream in ("wtl", "bakalari") for s, check in checks_of(upstream)}
+    assert set(found) == {f"{s} {check}" for upstream in UPSTREAMS for s, check in checks_of(upstream)}
     assert all(e.passed and e.severity is dg.AssetCheckSeverity.WARN and not e.blocking for e in found.values())
 
 
@@ -119,6 +119,6 @@ def test_a_database_that_does_not_answer_fails_the_step_and_is_named(
     assert not result.success
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     said = [failure.user_failure_data.description for failure in failures if failure.user_failure_data]
-    assert len(said) == 2
+    assert len(said) == len(UPSTREAMS)
     assert all(str(text).startswith("cannot connect to 127.0.0.1:1/d") for text in said)
     assert "hunter22" not in str(failures)

@@ -10,15 +10,16 @@ import dagster as dg
 import pytest
 from dagster._utils.schedules import cron_string_iterator
 
-from sync_pipelines.defs.assets import FLOW_ASSETS, PARTITIONED_ASSETS
+from sync_pipelines.defs.assets import FLOW_ASSETS, LOCAL_ASSETS, PARTITIONED_ASSETS
 from sync_pipelines.defs.checks import CHECKS
 from sync_pipelines.defs.health import HEALTH_JOBS, HEALTH_SCHEDULES, cron_between
 from sync_pipelines.defs.report import REPORT_ASSETS
 from sync_pipelines.defs.resources import RESOURCES
 from sync_pipelines.flows.checks import checks_of
+from sync_pipelines.flows.registry import UPSTREAMS
 
 DEFS = dg.Definitions(
-    assets=[*FLOW_ASSETS, *PARTITIONED_ASSETS, *REPORT_ASSETS],
+    assets=[*FLOW_ASSETS, *PARTITIONED_ASSETS, *LOCAL_ASSETS, *REPORT_ASSETS],
     asset_checks=CHECKS,
     jobs=HEALTH_JOBS,
     schedules=HEALTH_SCHEDULES,
@@ -47,8 +48,8 @@ def test_the_health_job_reports_and_asks_every_check_that_warns() -> None:
     job = DEFS.resolve_job_def("health_sync")
     assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {"health/sync_report"}
     checks = {f"{k.asset_key.to_user_string()} {k.name}" for k in job.asset_layer.asset_graph.asset_check_keys}
-    assert checks >= {f"{s} {name}" for upstream in ("wtl", "bakalari") for s, name in checks_of(upstream)}
-    assert set(job.graph.node_dict) == {"health__sync_report", "wtl_checks", "bakalari_checks"}
+    assert checks >= {f"{s} {name}" for upstream in UPSTREAMS for s, name in checks_of(upstream)}
+    assert set(job.graph.node_dict) == {"health__sync_report", *(f"{upstream}_checks" for upstream in UPSTREAMS)}
 
 
 def test_both_jobs_end_by_themselves_and_wait_for_nothing_but_themselves() -> None:

@@ -14,9 +14,10 @@ def test_all_is_well_where_everything_is_set(
     serve: Callable[[Any], str], sync_settings: Callable[..., Settings]
 ) -> None:
     findings = list(examine(sync_settings(serve(Platform.invented()))))
-    assert {f.state for f in findings if f.name != "bakalari"} == {"ok"}
-    assert [f.state for f in findings if f.name == "bakalari"] == ["unused"], (
-        "no school is set up, and none need be"
+    others = {"bakalari", "progress"}
+    assert {f.state for f in findings if f.name not in others} == {"ok"}
+    assert [f.state for f in findings if f.name in others] == ["unused", "unused"], (
+        "neither a school nor an inbox is set up, and none need be"
     )
     assert {f.name for f in findings} >= {"database", "migrations", "webtolearn", "webtolearn budget"}
 
@@ -32,6 +33,7 @@ def test_each_trouble_is_found_for_itself_and_no_secret_is_told(
         ("database", "problem"),
         ("webtolearn", "problem"),
         ("bakalari", "unused"),
+        ("progress", "unused"),
     ]
     assert "hunter2" not in str(findings)
 

@@ -6,7 +6,7 @@ import pytest
 
 from sync_pipelines.core import SyncReport
 from sync_pipelines.errors import SchemaError, SettingsError
-from sync_pipelines.flows.registry import FLOWS, UPSTREAMS, flows_of, placed
+from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, UPSTREAMS, flows_of, placed
 from sync_pipelines.flows.webtolearn import COURSES, LESSON_CATALOG, USERS
 from sync_pipelines.postgres.tables import metadata
 from sync_pipelines.sandbox.webtolearn import Platform
@@ -76,8 +76,8 @@ def test_no_flow_writes_the_local_mapping() -> None:
 
 
 def test_all_is_every_upstreams() -> None:
-    assert flows_of("all") == FLOWS
-    assert sum((flows_of(name) for name in UPSTREAMS), ()) == FLOWS
+    assert flows_of("all") == (*FLOWS, *LOCAL_FLOWS)
+    assert sum((flows_of(name) for name in UPSTREAMS), ()) == flows_of("all")
     assert flows_of("nothing") == ()
 
 

@@ -20,12 +20,13 @@ STREAMS = [
 
 
 def test_a_flow_is_what_people_call_it() -> None:
-    assert FLOW_NAMES == ("wtl", "wtl_courses", "bakalari")
+    assert FLOW_NAMES == ("wtl", "wtl_courses", "bakalari", "progress")
     names = {
         "wtl/users": "wtl",
         "wtl/course_users": "wtl_courses",
         "bakalari/roster": "bakalari",
         "bakalari/users": "bakalari",
+        "progress/imports": "progress",
     }
     assert {stream: flow and flow.name for stream in names for flow in [flow_of_stream(stream)]} == names
     assert flow_of_stream("health/sync_report") is None
