@@ -37,6 +37,7 @@ __all__ = [
 LESSONS_AT_ONCE: Final = 1000
 DEVICE_ID_LENGTH: Final = 255
 _SHOWN_OF_A_KEY = 40
+_TOO_DEEP = "the JSON is nested too deeply"
 _LESSON_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
 # Other digits and letters than these cannot be kept by the database, or not be told apart by people.
@@ -107,7 +108,7 @@ def parse(body: bytes | str) -> Any:
     try:
         return json.loads(body, object_pairs_hook=_object)
     except RecursionError:
-        raise BadPayload("the JSON is nested too deeply") from None
+        raise BadPayload(_TOO_DEEP) from None
     except ValueError:
         raise BadPayload("no JSON can be read from it") from None
 
@@ -251,7 +252,11 @@ def row_of(identity: int, lesson: Lesson) -> dict[str, Any]:
 
 
 def _sha256(payload: Mapping[str, Any]) -> str:
-    canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+    try:
+        canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        # To write it takes a little more of the stack than it took to read it.
+        raise BadPayload(_TOO_DEEP) from None
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
