@@ -201,6 +201,7 @@ _WHY: Final = {
     400: "The request is wrong, and would be wrong again.",
     401: "No token, or one that is not valid.",
     403: "The token is for something else.",
+    404: "No lesson has this id.",
     409: "The idempotency key was used for another payload.",
     413: "Too much at once: send it in parts.",
     415: "The body is not plain JSON.",
@@ -218,7 +219,8 @@ def answers(
     }
     for status in statuses:
         headers = {**_REQUEST_ID, **_HEADERS.get(status, {})}
-        said[status] = {"model": Problem, "description": _WHY[status], "headers": headers}
+        model = LessonNotFound if status == 404 else Problem
+        said[status] = {"model": model, "description": _WHY[status], "headers": headers}
     return said
 
 

@@ -38,6 +38,11 @@ class Envelope:
         scope.setdefault("state", {})["request_id"] = request_id
         began, status = time.perf_counter(), 0
 
+        def note() -> None:
+            route = getattr(scope.get("route"), "path", "(no route)")
+            took = (time.perf_counter() - began) * 1000
+            _log.info("%s %s: %d after %.0f ms, request %s", scope["method"], route, status, took, request_id)
+
         async def marked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
@@ -47,6 +52,7 @@ class Envelope:
                 if scope["path"].startswith("/api/"):
                     headers.setdefault("Cache-Control", "no-store")
                 headers["X-Content-Type-Options"] = "nosniff"
+                note()
             await send(message)
 
         try:
@@ -58,10 +64,6 @@ class Envelope:
                 raise ConnectionAbortedError(f"request {request_id} was answered in part") from None
             refused = Refused(500, "internal", "The service failed; its log says why.")
             await problem(Request(scope), refused)(scope, receive, marked)
-        finally:
-            route = getattr(scope.get("route"), "path", "(no route)")
-            took = (time.perf_counter() - began) * 1000
-            _log.info("%s %s: %d in %.0f ms, request %s", scope["method"], route, status, took, request_id)
 
 
 def _request_id(headers: Headers) -> str:

@@ -20,7 +20,6 @@ from sync_pipelines.service.documents import (
     ImportAnswer,
     ImportBody,
     LessonBody,
-    LessonNotFound,
     LessonRow,
     answers,
     json_body,
@@ -79,10 +78,7 @@ def read_progress(
 @_at(
     "PATCH",
     "/{lesson_id}/",
-    responses={
-        **answers(LessonRow, "The lesson, merged.", 400, 401, 403, 413, 415, 500, 503),
-        404: {"model": LessonNotFound, "description": "No lesson has this id."},
-    },
+    responses=answers(LessonRow, "The lesson, merged.", 400, 401, 403, 404, 413, 415, 500, 503),
     openapi_extra=json_body(LessonBody),
 )
 def change_lesson(
