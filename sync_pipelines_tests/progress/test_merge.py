@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
+from random import Random
 from typing import Any
 
 from hypothesis import given
@@ -95,6 +96,15 @@ def test_it_is_one_whether_changes_arrive_together_or_one_by_one(
     assert together == merged(None, once)
 
 
+@given(st.lists(st.tuples(devices, partial), unique_by=lambda one: one[1].updated_at), st.randoms())
+def test_of_changes_that_arrive_together_each_field_has_what_the_last_one_that_says_it_says(
+    changes: list[Told], random: Random
+) -> None:
+    in_order = merged(None, sorted(changes, key=lambda one: one[1].updated_at))
+    random.shuffle(changes)
+    assert merge_together(None, changes, LATER) == in_order
+
+
 @given(deliveries(), st.none() | stored, moments)
 def test_changes_that_arrive_together_may_stand_in_any_order_though_they_are_of_the_future(
     arriving: tuple[Sequence[Told], Sequence[Told]], before: Stored | None, now: datetime
@@ -119,6 +129,21 @@ def test_a_change_of_the_future_does_not_win_again_over_what_others_said_since(
     since = merged(once, others, now + timedelta(seconds=seconds))
     assert since is not None
     assert merge(since, change, "mine", now + timedelta(seconds=2 * seconds)) == since
+
+
+@given(deliveries(), st.integers(0, 30))
+def test_what_a_device_said_of_the_future_changes_nothing_when_it_arrives_again_before_its_time(
+    arriving: tuple[Sequence[Told], Sequence[Told]], seconds: int
+) -> None:
+    changes = [change for _, change in arriving[1]]
+    said = None
+    for ago in range(len(changes), 0, -1):
+        said = merge(said, changes[-ago], "mine", DAY - timedelta(seconds=ago))
+    assert said is not None
+    for change in changes:
+        assert merge(said, change, "mine", DAY - timedelta(milliseconds=1)).row == said.row
+    latest = max(changes, key=lambda change: change.updated_at)
+    assert merge(said, latest, "mine", DAY + timedelta(seconds=seconds)) == said
 
 
 # --- what only grows ------------------------------------------------------------------------------------------
