@@ -8,6 +8,7 @@ import tempfile
 from collections import defaultdict
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,4 +137,5 @@ def _row(lesson: Any) -> tuple[Any, ...]:
 
 
 def test_whatever_happens_the_server_ends_with_what_was_done(world: World) -> None:
-    run_state_machine_as_test(lambda: Histories(world), settings=settings(max_examples=60, stateful_step_count=25))
+    begin: Any = partial(Histories, world)
+    run_state_machine_as_test(begin, settings=settings(max_examples=60, stateful_step_count=25))

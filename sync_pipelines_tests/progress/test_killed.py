@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,26 +55,28 @@ while True:
 """
 
 
+def run(script: str, folder: Path) -> list[str]:
+    """The lines that the script prints."""
+    done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
 def test_killed_before_any_step_the_old_state_or_the_new_is_there_whole(tmp_path: Path) -> None:
     store = ProgressStore(tmp_path)
     store.add_time(1, 1)
     device = store.device_id
-    done = subprocess.run(
-        [sys.executable, "-c", AT_EVERY_STEP, tmp_path], capture_output=True, text=True, check=True
-    )
-    told = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    told = [tuple(map(int, line.split())) for line in run(AT_EVERY_STEP, tmp_path)]
     times = [1, *(ms for _, ms, _ in told)]
     assert len(told) > 30
     assert told[-1][2] == 0, "at last it was not killed"
-    assert {after - before for before, after in zip(times, times[1:], strict=False)} == {0, 1}
+    assert {after - before for before, after in pairwise(times)} == {0, 1}
     assert (store.device_id, store.set_aside) == (device, [])
 
 
 def test_killed_while_a_broken_file_is_set_aside_nothing_of_it_is_lost(tmp_path: Path) -> None:
     script = AT_EVERY_STEP.replace('"lessons"]["1"]["own_time_ms"]', '"schema_version"]')
     (tmp_path / "pp_progress_v1.json").write_text('{"schema_version": 2}')
-    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
-    versions = [int(line.split()[1]) for line in done.stdout.splitlines()]
+    versions = [int(line.split()[1]) for line in run(script, tmp_path)]
     assert versions == sorted(versions, reverse=True)
     assert set(versions) == {1, 2}
     kept = [path.read_bytes() for path in ProgressStore(tmp_path).set_aside]

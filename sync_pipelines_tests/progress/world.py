@@ -64,16 +64,14 @@ class _Send:
         self._fault = fault
 
     async def __call__(self, message: Any) -> None:
-        if self._fault is None:
+        cut, begins = self._fault == "answer cut", message["type"] == "http.response.start"
+        if self._fault is None or (cut and begins):
             await self._send(message)
-        elif self._fault == "answer cut" and message["type"] == "http.response.start":
-            await self._send(message)
-        else:
-            if self._fault == "answer cut":
-                body = message["body"]
-                await self._send({**message, "body": body[: len(body) // 2], "more_body": True})
-                self._connection.close()
-            self._connection.abort()
+            return
+        if cut:
+            half = message["body"][: len(message["body"]) // 2]
+            await self._send({**message, "body": half, "more_body": True})
+        self._connection.abort()
 
 
 class Model:
