@@ -68,6 +68,9 @@ def _show_errors(finished: Finished) -> None:
             click.echo(f"{name}: {report.failed} records refused: {redact(report.errors[0])}", err=True)
             if NOT_MARKED in report.errors[-1]:
                 click.echo(f"{name}: {redact(report.errors[-1])}", err=True)
+        elif report.complete:
+            for said in report.errors:
+                click.echo(f"{name}: {redact(said)}", err=True)
     for error, names in failures.items():
         click.echo(f"error: {', '.join(names)}: {error}", err=True)
 

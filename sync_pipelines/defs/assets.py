@@ -14,6 +14,7 @@ from sync_pipelines.defs.metadata import (
     definition_metadata,
     failure_metadata,
     report_metadata,
+    shown_metadata,
     stage_metadata,
 )
 from sync_pipelines.defs.partitions import (
@@ -121,18 +122,11 @@ def _local_asset(flow: LocalFlow) -> dg.AssetsDefinition:
             if again := retry(context.retry_number, error, runner.settings):
                 raise again from error
             raise _failure(flow, error) from error
-        metadata = report_metadata(report)
-        if shown is not None:
-            rows = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in shown.rows]
-            metadata["summary"] = dg.MetadataValue.md(shown.markdown)
-            metadata |= {"rows": dg.MetadataValue.table(rows)} if rows else {}
-        return dg.MaterializeResult(metadata=metadata)
+        return dg.MaterializeResult(
+            metadata={**report_metadata(report), **(shown_metadata(shown) if shown else {})}
+        )
 
     return make
-
-
-def _cell(value: str | int | float | None) -> str | int | float:
-    return "–" if value is None else value
 
 
 LOCAL_ASSETS: list[dg.AssetsDefinition] = [_local_asset(flow) for flow in LOCAL_FLOWS]

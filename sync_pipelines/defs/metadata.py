@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sync_pipelines.core import Difference, SyncReport
 from sync_pipelines.defs.run_report import run_report
 from sync_pipelines.errors import GuardTripped, SyncError
-from sync_pipelines.flows.spec import AnyFlow, Flow, LocalFlow, Part
+from sync_pipelines.flows.spec import AnyFlow, Flow, LocalFlow, Part, Shown
 from sync_pipelines.flows.syncing import PartitionDone
 from sync_pipelines.postgres.spec import TableSpec
 
@@ -27,6 +27,7 @@ __all__ = [
     "partition_failure_metadata",
     "report_from_metadata",
     "report_metadata",
+    "shown_metadata",
     "stage_metadata",
     "was_guarded",
 ]
@@ -34,7 +35,16 @@ __all__ = [
 _FAILURE = "failure"
 _FAILED, _NOT_REACHED = "failed_partitions", "partitions_not_reached"
 _CHANGES, _REPORT = "changes", "report"
-_NO_FACTS = {f.name for f in fields(SyncReport)} | {_FAILURE, _FAILED, _NOT_REACHED, _CHANGES, _REPORT}
+_SUMMARY, _TABLE = "summary", "table"
+_NO_FACTS = {f.name for f in fields(SyncReport)} | {
+    _FAILURE,
+    _FAILED,
+    _NOT_REACHED,
+    _CHANGES,
+    _REPORT,
+    _SUMMARY,
+    _TABLE,
+}
 
 
 def report_metadata(report: SyncReport) -> dict[str, dg.MetadataValue[Any]]:
@@ -55,6 +65,13 @@ def report_metadata(report: SyncReport) -> dict[str, dg.MetadataValue[Any]]:
     if errors:
         metadata["errors"] = dg.MetadataValue.json(errors)
     return metadata
+
+
+def shown_metadata(shown: Shown) -> dict[str, dg.MetadataValue[Any]]:
+    """What a local flow made, for people to look at."""
+    summary: dict[str, dg.MetadataValue[Any]] = {_SUMMARY: dg.MetadataValue.md(shown.markdown)}
+    rows = [dg.TableRecord({n: "–" if v is None else v for n, v in row.items()}) for row in shown.rows]
+    return {**summary, **({_TABLE: dg.MetadataValue.table(rows)} if rows else {})}
 
 
 def _changed(difference: Difference) -> dg.TableRecord:

@@ -93,7 +93,7 @@ def test_a_run_takes_files_to_a_summary_with_a_table_and_a_plot(
     assert [imports[name].value for name in ("created", "failed", "lessons", "refused_lessons")] == [2, 1, 1, 1]
     assert [merged[name].value for name in ("created", "waiting")] == [1, 0]
     assert str(summary["summary"].value).count("data:image/png;base64,") == 1
-    table = summary["rows"]
+    table = summary["table"]
     assert isinstance(table, dg.TableMetadataValue)
     (row,) = table.records
     assert row.data == {

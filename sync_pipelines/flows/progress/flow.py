@@ -58,7 +58,10 @@ def _merge(run: LocalRun) -> None:
             run.tally.updated += merged.updated
             run.tally.skipped += merged.skipped
             run.on_read(run.tally.created + run.tally.updated + run.tally.skipped, None)
-        run.facts["waiting"] = count_landed(run.session)
+        if waiting := count_landed(run.session):
+            lessons = "1 lesson waits" if waiting == 1 else f"{waiting} lessons wait"
+            run.tally.error(f"{lessons} until a platform has such a lesson")
+        run.facts["waiting"] = waiting
     run.tally.complete = True
 
 

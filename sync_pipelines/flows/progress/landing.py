@@ -57,7 +57,11 @@ def land_files(run: LocalRun) -> None:
         _land(run, inbox, files, facts)
         run.on_read(run.tally.created + run.tally.skipped + run.tally.failed, None)
     if aside := run.tally.failed:
-        run.tally.error(f"{aside} files set aside in {inbox.folder}/_set_aside, each with its reason beside it")
+        files = "1 file" if aside == 1 else f"{aside} files"
+        run.tally.error(f"{files} set aside in {inbox.folder}/_set_aside, with the reason beside it")
+    if refused := facts["refused_lessons"]:
+        lessons = "1 lesson" if refused == 1 else f"{refused} lessons"
+        run.tally.error(f"{lessons} refused: see `sync-pipelines rejects list --stream progress/imports`")
     run.facts.update(facts)
     run.tally.complete = True
 
