@@ -150,7 +150,7 @@ WITH taken AS (
 )
 INSERT INTO pg_temp.progress_taken
 SELECT t.*, least(t.updated_at, %(now)s),
-  (p.updated_at IS NULL OR least(t.updated_at, %(now)s) > least(p.updated_at, %(now)s))
+  (p.updated_at IS NULL OR least(t.updated_at, %(now)s) > p.updated_at)
   AND (c.ahead IS NULL OR t.updated_at <> c.ahead AND NOT (t.updated_at > %(now)s AND t.updated_at < c.ahead)),
   coalesce(c.time_ms, 0)
 FROM taken t

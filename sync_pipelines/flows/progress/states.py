@@ -1,7 +1,7 @@
 """A device's state file (schema v1 of `pp_progress_v1`) as columns that can land. It knows no folder, no database.
 
-Nearly all files are as our own libraries write them, and are read column by column. Any other is read as the API
-reads lessons; what both can read, they read alike.
+Nearly all files are as our own libraries write them, and are read by columns. Any other is read as the API reads
+lessons; what can be read both ways is read alike.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from sync_pipelines.progress.columns import ChangeColumns, columns_of
 from sync_pipelines.progress.merge import MAX_TIME_MS, NEVER, Change
 from sync_pipelines.progress.wire import BadPayload, LessonRefused, Refusal
 
-__all__ = ["State", "read_in_full", "read_state"]
+__all__ = ["State", "read_by_columns", "read_by_lessons", "read_state"]
 
 T = TypeVar("T")
 
 _SCHEMA_VERSION = 1
 _USER_ID_LENGTH = 255
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-# Ids and times that need no closer look, each with a comma after it.
+# Ids and times as we write them, each with a comma after it.
 _PLAIN_IDS = re.compile(r"(?:[1-9][0-9]{0,17},)*", re.ASCII)
 _PLAIN_TIMES = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?Z,)*", re.ASCII)
 
@@ -40,10 +40,6 @@ class State:
     user_id: str | None
     changes: ChangeColumns
     refused: Sequence[Refusal] = ()
-
-
-class _NotPlain(ValueError):
-    """The file is to be read the long way."""
 
 
 _Percent = Annotated[int, Meta(ge=0, le=100)]
@@ -79,14 +75,26 @@ _decode = msgspec.json.Decoder(_File).decode
 
 def read_state(body: bytes) -> State:
     """The state in a file. Raises BadPayload where there is none."""
+    return read_by_columns(body) or read_by_lessons(body)
+
+
+def read_by_columns(body: bytes) -> State | None:
+    """The state, four times as quickly; None where the file must be read by lessons."""
     try:
-        return _read_plain(body)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return read_in_full(body)
+        text = body.decode()
+        file = _decode(text)
+        # Of names that stand more than once only the last is here. Each lesson has this name, spelt so if it needs
+        # no escape.
+        unique = "\\" not in text and text.count('"updated_at"') == len(file.lessons)
+        if file.schema_version != _SCHEMA_VERSION or not unique:
+            return None
+        return State(wire.device_id(file.device_id), _user_id(file.user_id), _columns(file.lessons))
+    except (ValueError, RecursionError):
+        return None
 
 
-def read_in_full(body: bytes) -> State:
-    """As `read_state`, lesson by lesson."""
+def read_by_lessons(body: bytes) -> State:
+    """The state, and what is refused of it. Raises BadPayload where there is none."""
     value = wire.parse(body)
     if not isinstance(value, dict):
         raise BadPayload("an object is expected")
@@ -126,22 +134,11 @@ def _user_id(value: Any) -> str | None:
     return value
 
 
-def _read_plain(body: bytes) -> State:
-    text = body.decode()
-    file = _decode(text)
-    if file.schema_version != _SCHEMA_VERSION:
-        raise _NotPlain
-    # Of names that stand more than once only the last is here. Each lesson has this name, spelt so unless escaped.
-    if "\\" in text or text.count('"updated_at"') != len(file.lessons):
-        raise _NotPlain
-    return State(wire.device_id(file.device_id), _user_id(file.user_id), _columns(file.lessons))
-
-
 def _columns(lessons: dict[str, _Lesson]) -> ChangeColumns:
+    """Raises ValueError where an id or a time is not as we write it."""
     if not lessons:
         return columns_of({})
-    if not _PLAIN_IDS.fullmatch(",".join([*lessons, ""])):
-        raise _NotPlain
+    _match(_PLAIN_IDS, lessons)
     updated_at, seen, completed, percent, time_ms, score_best, score_last, last_seen_at, own_time_ms, _ = zip(
         *map(msgspec.structs.astuple, lessons.values()), strict=True
     )
@@ -171,7 +168,10 @@ def _said(column: Sequence[object]) -> Sequence[bool]:
 
 
 def _times(column: Sequence[str | None]) -> Any:
-    texts: Iterable[str] = [text for text in column if text is not None]
-    if not _PLAIN_TIMES.fullmatch(",".join([*texts, ""])):
-        raise _NotPlain
+    _match(_PLAIN_TIMES, [text for text in column if text is not None])
     return [None if text is None else datetime.fromisoformat(text) for text in column]
+
+
+def _match(plain: re.Pattern[str], texts: Iterable[str]) -> None:
+    if not plain.fullmatch(",".join([*texts, ""])):
+        raise ValueError(plain.pattern)
