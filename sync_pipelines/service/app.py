@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from sync_pipelines import __version__
 from sync_pipelines.flows.database import open_database
 from sync_pipelines.postgres.engine import Database
-from sync_pipelines.service import documents, health, progress
+from sync_pipelines.service import demo_page, documents, health, progress
 from sync_pipelines.service.envelope import Envelope
 from sync_pipelines.service.refusals import answer_refusals
 from sync_pipelines.settings import Settings
@@ -46,6 +46,7 @@ def make_app(settings: Settings) -> FastAPI:
     answer_refusals(app)
     app.include_router(health.router)
     app.include_router(progress.router)
+    demo_page.mount(app)
     documents.complete(app)
     return app
 

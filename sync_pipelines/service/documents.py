@@ -30,8 +30,9 @@ __all__ = [
 _COMPONENTS = "#/components/schemas/{model}"
 _WHEN = "2026-01-12T10:20:30.000Z"
 _AT = "2026-01-12T10:20:30.000000Z"
-_LESSON = {"seen": True, "completed": False, "percent": 40, "time_ms": 120_000, "score_best": None}
-_LESSON |= {"score_last": None, "updated_at": _WHEN, "last_seen_at": _WHEN}
+# Without a null: the framework leaves those out of examples.
+_LESSON = {"seen": True, "completed": False, "percent": 40, "time_ms": 120_000, "score_best": 80}
+_LESSON |= {"score_last": 60, "updated_at": _WHEN, "last_seen_at": _WHEN}
 _ROW = {"lesson_id": 123, **_LESSON, "updated_at": _AT, "last_seen_at": _AT}
 _DEVICE = "0b8e5c2e-7f3c-4a51-9a1e-0d5a6a1f2b3c"
 
