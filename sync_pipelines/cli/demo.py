@@ -12,13 +12,15 @@ import click
 
 from sync_pipelines.cli.children import Child
 from sync_pipelines.cli.dagster_ui import DagsterUi, free_port
+from sync_pipelines.cli.demo_learners import invent_learners
 from sync_pipelines.cli.results import show
 from sync_pipelines.cli.run import launch_flows, launch_partitions
 from sync_pipelines.cli.sandbox import data_options, make_sandbox
 from sync_pipelines.cli.workplace import project_file, workplace
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.database import open_database
-from sync_pipelines.flows.registry import FLOWS, partitioned_flows_of, sites_of
+from sync_pipelines.flows.progress import PROGRESS
+from sync_pipelines.flows.registry import FLOWS, flows_of, partitioned_flows_of, sites_of
 from sync_pipelines.flows.runner import Finished
 from sync_pipelines.settings import Settings
 
@@ -82,7 +84,8 @@ def _sync_everything(settings: Settings) -> Finished:
     )
     for flow in sites_of("all") if settings.bakalari_schools_file else ():
         done = done.then(launch_partitions(settings, [flow], (), _INVENTED))
-    return done
+    invent_learners(settings)
+    return done.then(launch_flows(settings, flows_of(PROGRESS.name), {}))
 
 
 def _be_the_only_demo(settings: Settings, stack: ExitStack) -> None:

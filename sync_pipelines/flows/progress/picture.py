@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from sync_pipelines.flows.drawing import BLUE, GREEN, INK, SKY, STYLE, Picture, blank, nothing, png, titled
+from sync_pipelines.flows.drawing import BLUE, FAINT, GREEN, INK, SKY, STYLE, Picture, blank, nothing, png, titled
 
 __all__ = ["draw", "markdown"]
 
@@ -20,7 +20,8 @@ _LONGEST_TITLE = 40
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """What the summary's rows say, in a sentence and a picture."""
     begun = [row for row in rows if row["learners"]]
-    said = f"{len(begun)} of {len(rows)} courses have been begun." if rows else "There are no courses yet."
+    said = f"{len(begun)} of {len(rows)} courses have been begun" if rows else "There are no courses yet"
+    said += f"; these are the {_MOST_COURSES} with the most learners." if len(begun) > _MOST_COURSES else "."
     return f"{said}\n\n![{_TITLE}]({draw(begun).data_uri})\n"
 
 
@@ -54,7 +55,7 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Picture:
         counts.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         counts.grid(visible=False, axis="y")
         titled(figure, counts, _TITLE, "lessons, over all learners")
-        axes.set_title("average percent of what was begun", loc="left", fontsize=9, color="#6B7785", pad=8)
+        axes.set_title("average percent of what was begun; (learners)", loc="left", fontsize=9, color=FAINT, pad=8)
         return Picture("course_summary", _TITLE, png(figure))
 
 
