@@ -47,7 +47,7 @@ def mount(app: FastAPI) -> None:
 
 
 async def _to_the_page() -> Response:
-    return RedirectResponse("progress/", 308)
+    return RedirectResponse("/progress/", 308)
 
 
 def _serving(name: str) -> Callable[[Request], Awaitable[Response]]:

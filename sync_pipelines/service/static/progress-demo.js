@@ -22,13 +22,18 @@ let runsSince = null;
 /** The time of this sitting that is not kept yet, in ms. */
 const running = () => (runsSince === null ? 0 : performance.now() - runsSince);
 
-/** Keeps the time until now; it goes on running where `goesOn`. */
-async function keepTime(goesOn = document.visibilityState === "visible") {
+/** Ends the running time, and begins it anew where it goes on. */
+function takeTime(goesOn = document.visibilityState === "visible") {
   const spent = running();
   runsSince = reading && goesOn ? performance.now() : null;
-  if (!reading || spent === 0) return;
-  reading.ms += spent;
-  await store.addTime(reading.id, spent);
+  if (reading) reading.ms += spent;
+  return spent;
+}
+
+/** Keeps the time until now. */
+async function keepTime(goesOn = document.visibilityState === "visible") {
+  const spent = takeTime(goesOn);
+  if (reading && spent) await store.addTime(reading.id, spent);
 }
 
 /** @param {string} id */
@@ -75,7 +80,10 @@ on("open", "submit", async () => {
   await openLesson(at("lesson").value.trim());
   at("open").reset();
 });
-on("close", "click", closeLesson);
+on("close", "click", async () => {
+  await closeLesson();
+  at("lesson").focus();
+});
 on("complete", "click", () => reading && store.setCompletion(reading.id, true));
 on("incomplete", "click", () => reading && store.setCompletion(reading.id, false));
 on("score-form", "submit", async () => {
@@ -150,12 +158,14 @@ function showStatus() {
   const online = navigator.onLine;
   Object.assign(at("network"), {
     textContent: online ? "Online" : "Offline",
-    className: `state ${online ? "good" : "bad"}`,
+    className: `state ${online ? "good" : "busy"}`,
   });
   const wait = nextAttemptAt === null ? 0 : Math.max(0, Math.ceil((nextAttemptAt - Date.now()) / 1000));
   at("next-attempt").textContent = nextAttemptAt === null ? "none planned" : `in ${wait} s`;
   at("last-error").textContent = lastError ? `${lastError.message} (${moment(lastError.at)})` : "none";
-  at("sync").disabled = at("logout").disabled = phase === "signed out" || phase === "refused";
+  const signedIn = phase !== "signed out" && phase !== "refused";
+  at("session").hidden = !signedIn;
+  at("login").hidden = at("token-note").hidden = signedIn;
 }
 
 function showTimer() {
@@ -177,6 +187,7 @@ async function show() {
   at("notes").hidden = notes.length === 0;
   const entries = Object.entries(lessons);
   at("rows").replaceChildren(...entries.map(([id, one]) => row(id, one, pending.includes(id), refused[id])));
+  at("table").hidden = entries.length === 0;
   at("no-rows").hidden = entries.length > 0;
   at("lessons").replaceChildren(...entries.map(([id, one]) => element("li", {}, chip(id, one))));
   showReading(reading && lessons[reading.id]);
@@ -241,8 +252,8 @@ store.onChange(show);
 sync.onStatus(showStatus);
 for (const type of ["online", "offline"]) addEventListener(type, showStatus);
 document.addEventListener("visibilitychange", () => keepTime());
-addEventListener("pagehide", () => keepTime(false));
-addEventListener("pageshow", () => keepTime());
+addEventListener("pagehide", () => reading && store.addTimeOnLeaving(reading.id, takeTime(false)));
+addEventListener("pageshow", () => takeTime());
 setInterval(() => keepTime(), KEPT_EVERY_MS);
 setInterval(() => (showTimer(), showStatus()), 1000);
 navigator.serviceWorker?.register("progress-sw.js");

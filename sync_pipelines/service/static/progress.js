@@ -49,6 +49,8 @@ export const MAX_TIME_MS = Number.MAX_SAFE_INTEGER;
 const KEY = "pp_progress_v1";
 const SCHEMA_VERSION = 1;
 const LESSONS_AT_ONCE = 200;
+/** What pages leave in localStorage, under keys of their own, when there is no time for more. */
+const LEFT = "left";
 
 // --- Times -------------------------------------------------------------------------------------------------
 
@@ -144,6 +146,9 @@ function stamped({ stamped_at = NEVER, ...lesson }, given = NEVER) {
   const last = latest(stamped_at, given);
   return last > lesson.updated_at ? { ...lesson, stamped_at: last } : lesson;
 }
+
+/** @type {(lesson: Lesson, ms: number) => Lesson} */
+const longer = (lesson, ms) => timed(lesson, lesson.own_time_ms + ms, othersTime(lesson));
 
 /**
  * The lesson once the server has taken what was sent, and whether something of it is still to be sent.
@@ -331,7 +336,8 @@ class Database {
 
   /**
    * @param {string} name
-   * @param {(tables: Tables) => Promise<void>} prepare is run each time that the database is opened
+   * @param {(tables: Tables) => Promise<() => void>} prepare is run each time that the database is opened; it
+   *   gives what is to be done once that is kept
    */
   constructor(name, prepare) {
     this.#name = name;
@@ -355,7 +361,8 @@ class Database {
     const db = await answerOf(request);
     db.onversionchange = () => this.close(); // or a newer version of this module could not open it
     db.onclose = () => this.close(); // the browser's data was cleared
-    await transact(db, "readwrite", this.#prepare);
+    const afterwards = await transact(db, "readwrite", this.#prepare);
+    afterwards();
     return db;
   }
 
@@ -467,6 +474,21 @@ async function prepare(tables, entry) {
   if (isNew) await Promise.all((found?.pending ?? []).map((id) => tables.put("pending", id, null)));
 }
 
+/**
+ * Adds the times that pages have left behind, each once: which were taken is kept with them.
+ * @param {Tables} tables
+ * @param {Map<string, [string, number]>} left
+ */
+async function takeIn(tables, left) {
+  const taken = new Set(await tables.get("state", LEFT));
+  for (const [key, [id, ms]] of left) {
+    if (taken.has(key)) continue;
+    await tables.put("lessons", id, longer((await tables.get("lessons", id)) ?? BLANK, ms));
+    await tables.put("pending", id, (await tables.get("pending", id)) ?? null);
+  }
+  await tables.put("state", LEFT, [...left.keys()]);
+}
+
 /** @param {string} text */
 function parsed(text) {
   try {
@@ -476,14 +498,24 @@ function parsed(text) {
   }
 }
 
-/** @param {string} key */
-function localStorageEntry(key) {
+/** localStorage, or an empty one where the browser forbids it. @returns {Record<string, string>} */
+function localEntries() {
   try {
-    return globalThis.localStorage?.getItem(key) ?? null;
+    return { ...globalThis.localStorage };
   } catch (error) {
-    if (error instanceof DOMException) return null; // the browser forbids it, so nothing was kept there
+    if (error instanceof DOMException) return {};
     throw error;
   }
+}
+
+/** @type {(entries: Record<string, string>, name: string) => Map<string, [string, number]>} */
+function leftBehind(entries, name) {
+  const left = new Map();
+  for (const [key, value] of Object.entries(entries)) {
+    const parts = key.startsWith(`${name} ${LEFT} `) && /^([1-9]\d{0,18}) (\d{1,7})$/.exec(value);
+    if (parts) left.set(key, [parts[1], Number(parts[2])]);
+  }
+  return left;
 }
 
 /**
@@ -496,12 +528,18 @@ function localStorageEntry(key) {
  */
 export async function openProgressStore(options = {}) {
   const { name = "pp_progress", localStorageKey = KEY, clock = Date.now } = options;
-  /** @param {Tables} tables */
-  const prepared = (tables) => prepare(tables, localStorageEntry(localStorageKey));
   /** @type {string[]} */
   const warnings = [];
+  /** @type {(candidate: string) => (tables: Tables) => Promise<() => void>} */
+  const preparing = (candidate) => async (tables) => {
+    const entries = localEntries();
+    const left = leftBehind(entries, candidate);
+    await prepare(tables, entries[localStorageKey] ?? null);
+    await takeIn(tables, left);
+    return () => left.forEach((_, key) => localStorage.removeItem(key));
+  };
   for (const candidate of [name, `${name}_v${SCHEMA_VERSION}`]) {
-    const database = new Database(candidate, prepared);
+    const database = new Database(candidate, preparing(candidate));
     try {
       await database.run("readonly", async () => undefined);
       return new ProgressStore(database, candidate, clock, warnings);
@@ -516,7 +554,7 @@ export async function openProgressStore(options = {}) {
     }
   }
   const memory = new Memory();
-  await memory.run("readwrite", prepared);
+  await memory.run("readwrite", preparing(""));
   return new ProgressStore(memory, null, clock, warnings);
 }
 
@@ -569,10 +607,20 @@ export class ProgressStore {
    * @param {number} ms
    */
   async addTime(id, ms) {
-    if (!(ms >= 0)) throw new RangeError("time is counted in milliseconds, and never runs back");
-    const spent = Math.round(Math.min(ms, SESSION_MS));
+    const spent = sitting(ms);
     lessonId(id);
-    if (spent > 0) await this.#edit(id, (lesson) => timed(lesson, lesson.own_time_ms + spent, othersTime(lesson)));
+    if (spent > 0) await this.#edit(id, (lesson) => longer(lesson, spent));
+  }
+
+  /**
+   * As addTime, for `pagehide`: a page that is left sees no promise kept. It is kept when this returns, and added
+   * when the store is next opened.
+   * @param {string | number} id
+   * @param {number} ms
+   */
+  addTimeOnLeaving(id, ms) {
+    const spent = `${lessonId(id)} ${sitting(ms)}`;
+    if (this.durable) localStorage.setItem(`${this.name} ${LEFT} ${uuid()}`, spent);
   }
 
   /**
@@ -777,6 +825,12 @@ export class ProgressStore {
   #hear(cause, here) {
     tellAll(this.#listeners, cause, here);
   }
+}
+
+/** The time of one sitting, in whole ms. @param {number} ms */
+function sitting(ms) {
+  if (ms >= 0) return Math.round(Math.min(ms, SESSION_MS));
+  throw new RangeError("time is counted in milliseconds, and never runs back");
 }
 
 /** @type {(one: [string, any], other: [string, any]) => number} */

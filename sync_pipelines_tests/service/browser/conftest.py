@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Generator
-from typing import Any
+from contextlib import ExitStack
 
 import pytest
 from fastapi import FastAPI
@@ -38,21 +38,31 @@ def chromium() -> Generator[Browser]:
 
 
 @pytest.fixture
-def context(chromium: Browser) -> Generator[BrowserContext]:
-    """A browser that has never been anywhere. No page of it may fail, or break its own policy."""
-    context = chromium.new_context()
-    context.set_default_timeout(_WAIT_MS)
+def new_context(chromium: Browser) -> Generator[Callable[[], BrowserContext]]:
+    """Makes browsers that have never been anywhere. No page of theirs may fail, or break its own policy."""
     failures: list[str] = []
 
     def console(message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text:
             failures.append(message.text)
 
-    context.on("weberror", lambda error: failures.append(str(error.error)))
-    context.on("console", console)
-    yield context
-    context.close()
+    with ExitStack() as stack:
+
+        def make() -> BrowserContext:
+            context = chromium.new_context()
+            stack.callback(context.close)
+            context.set_default_timeout(_WAIT_MS)
+            context.on("weberror", lambda error: failures.append(str(error.error)))
+            context.on("console", console)
+            return context
+
+        yield make
     assert failures == []
+
+
+@pytest.fixture
+def context(new_context: Callable[[], BrowserContext]) -> BrowserContext:
+    return new_context()
 
 
 @pytest.fixture
@@ -68,17 +78,22 @@ def origin(network: Network, serve: Callable[..., str]) -> str:
     return serve(network)
 
 
+def _tab(context: BrowserContext, origin: str) -> Tab:
+    page = context.new_page()
+    page.goto(f"{origin}/healthz")
+    tab = Tab(page)
+    tab.do("globalThis.library = await import('/progress/progress.js')")
+    return tab
+
+
 @pytest.fixture
 def new_tab(context: BrowserContext, origin: str) -> Callable[..., Tab]:
     """Opens tabs, each with the library loaded and the store opened."""
 
-    def make(*, opened: bool = True, **options: Any) -> Tab:
-        page = context.new_page()
-        page.goto(f"{origin}/healthz")
-        tab = Tab(page)
-        tab.do("globalThis.library = await import('/progress/progress.js')")
+    def make(*, opened: bool = True) -> Tab:
+        tab = _tab(context, origin)
         if opened:
-            tab.open(**options)
+            tab.open()
         return tab
 
     return make
@@ -87,3 +102,15 @@ def new_tab(context: BrowserContext, origin: str) -> Callable[..., Tab]:
 @pytest.fixture
 def tab(new_tab: Callable[..., Tab]) -> Tab:
     return new_tab()
+
+
+@pytest.fixture
+def other_browser(new_context: Callable[[], BrowserContext], origin: str) -> Callable[[], Tab]:
+    """Opens a tab of another browser."""
+
+    def make() -> Tab:
+        tab = _tab(new_context(), origin)
+        tab.open()
+        return tab
+
+    return make

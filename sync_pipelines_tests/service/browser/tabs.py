@@ -21,6 +21,8 @@ class Network:
     app: Any
     #: What the next requests are answered instead, in order: a status and headers.
     failures: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    #: What they are answered after that, with a status of 200.
+    instead: list[str] = field(default_factory=list)
     #: How many answers are yet to be lost on their way, after the service has done its work.
     lost: int = 0
     #: Answers wait for this.
@@ -59,11 +61,12 @@ class Network:
             return messages.pop(0) if messages else await receive()
 
         await asyncio.to_thread(self.open.wait)
-        if self.failures:
-            status, extra = self.failures.pop(0)
+        if self.failures or self.instead:
+            status, extra = self.failures.pop(0) if self.failures else (200, {})
             pairs = [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+            text = self.instead.pop(0) if status == 200 else ""
             await send({"type": "http.response.start", "status": status, "headers": pairs})
-            await send({"type": "http.response.body", "body": b""})
+            await send({"type": "http.response.body", "body": text.encode()})
         elif self.lost:
             self.lost -= 1
             await self.app(scope, again, _nowhere)
@@ -88,7 +91,14 @@ class Tab:
 
     def until(self, script: str, argument: Any = None) -> None:
         """Waits until it is so."""
-        self.page.wait_for_function(f"async (it) => ({script})", arg=argument)
+        # Playwright's own waiting takes a promise for what it promises.
+        self.page.evaluate(
+            f"""async (it) => {{
+              const so = async () => ({script});
+              while (!(await so())) await new Promise((go) => setTimeout(go, 20));
+            }}""",
+            argument,
+        )
 
     def open(self, **options: Any) -> None:
         """Opens the store."""

@@ -86,7 +86,7 @@ _TIME_TEXTS = st.builds(
     st.sampled_from(["0000", "0001", "1900", "2000", "2024", "2026", "9999"]),
     *(_DIGITS, _DIGITS, st.sampled_from(["T", "t", " ", "_"]), _DIGITS, _DIGITS),
     st.just("") | st.builds(":{}{}".format, _DIGITS, st.sampled_from(["", ".", ".1", ",1234567", ".123456999"])),
-    st.sampled_from(["Z", "z", "", "+00", "-0000", "+02:00", "-1130", "+14:00", "+24:00", "+1", "+02:60"]),
+    st.sampled_from(["Z", "z", "", "+00", "-0000", "+02:00", "-1130", "+14:00", "+24:00", "+1"]),
 )
 
 
@@ -97,8 +97,8 @@ def as_wire_reads(text: str) -> str | None:
         return None
 
 
-@given(texts=st.lists(_TIME_TEXTS, min_size=50, max_size=600))
-@settings(max_examples=5)
+@given(texts=st.lists(_TIME_TEXTS, min_size=20, max_size=100))
+@settings(max_examples=20)
 def test_the_browser_reads_times_as_the_service_does(tab: Tab, texts: list[str]) -> None:
     got = tab.do("it.map(library.stamp)", texts)
     assert dict(zip(texts, got, strict=True)) == {text: as_wire_reads(text) for text in texts}

@@ -92,6 +92,28 @@ def test_a_tab_is_told_of_what_another_did(new_tab: Callable[..., Tab]) -> None:
     assert one.do("told") == [["change", True]]
 
 
+def test_time_that_was_added_on_leaving_is_there_when_the_store_is_opened_again_and_once(
+    tab: Tab, new_tab: Callable[..., Tab]
+) -> None:
+    tab.do("store.addTime(1, 5)")
+    tab.page.evaluate(
+        "() => addEventListener('pagehide', () => [1, 1, 2].forEach((id) => store.addTimeOnLeaving(id, 1000.4)))"
+    )
+    origin = tab.page.url
+    tab.page.goto("about:blank")
+    tab.page.goto(origin)
+    left = tab.do("({ ...localStorage })")
+    assert len(left) == 3
+    for _ in range(2):
+        later = new_tab()
+        lessons = later.do("store.lessons()")
+        assert [(each["own_time_ms"], each["seen"]) for each in lessons.values()] == [(2005, False), (1000, False)]
+        assert later.do("store.pending()") == ["1", "2"]
+        assert later.do("localStorage.length") == 0
+        # As if the browser had been killed before they could be removed.
+        later.do("Object.assign(localStorage, it)", left)
+
+
 def test_a_sitting_is_no_longer_than_half_an_hour(tab: Tab) -> None:
     tab.do("store.addTime(1, 8 * 3600_000)")
     assert tab.do("store.lesson(1)")["own_time_ms"] == 30 * 60_000
