@@ -84,7 +84,7 @@ async def _not_valid(request: Request, error: RequestValidationError) -> JSONRes
 
 
 async def _of_ours(request: Request, error: SyncError) -> JSONResponse:
-    """Of what may help to try again, that; of anything else, nothing of the inside."""
+    """503 where trying again may help, else 500; neither says anything of the inside."""
     kind = type(error).__name__
     _log.error("request %s failed: %s: %s", request.state.request_id, kind, redact(str(error)))
     if not error.transient:
