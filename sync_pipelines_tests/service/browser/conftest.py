@@ -9,7 +9,6 @@ import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, sync_playwright
 
-from sync_pipelines.service.demo_page import mount
 from sync_pipelines_tests.service.browser.tabs import Network, Tab
 
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -67,8 +66,6 @@ def context(new_context: Callable[[], BrowserContext]) -> BrowserContext:
 
 @pytest.fixture
 def network(service: FastAPI) -> Network:
-    if not any(getattr(route, "path", "") == "/progress/" for route in service.routes):
-        mount(service)
     return Network(service)
 
 
