@@ -19,7 +19,7 @@ from benchmarks.measuring import Measured, RunFailed
 from benchmarks.report import machine_facts, show, write_json
 from benchmarks.scratch import scratch_server, server_facts
 
-PARTS = ("ours", "dlt", "row", "floors", "growth", "latency")
+PARTS = ("ours", "dlt", "row", "floors", "growth", "latency", "progress")
 PEERS = ("dlt", "row")
 ROW_AT_A_TIME_ROWS = 20_000
 FLOORS = {
@@ -39,6 +39,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--growth", type=_numbers, default=[100_000, 1_000_000], metavar="ROWS,ROWS")
+    parser.add_argument("--devices", type=int, default=20_000, help="of progress, 50 lessons each")
     parser.add_argument("--only", type=lambda text: text.split(","), metavar=",".join(PARTS))
     parser.add_argument("--skip-peers", action="store_true", help=f"the same as without {' and '.join(PEERS)}")
     parser.add_argument("--rounds", type=int, default=1, help="the median run of each is shown")
@@ -47,8 +48,8 @@ def _arguments() -> argparse.Namespace:
     chosen = arguments.only or list(PARTS)
     if unknown := sorted(set(chosen) - set(PARTS)):
         parser.error(f"--only: {', '.join(unknown)} is none of {', '.join(PARTS)}")
-    if arguments.rows < 1000 or arguments.rounds < 1:
-        parser.error("--rows begins at 1000, --rounds at 1")
+    if arguments.rows < 1000 or arguments.rounds < 1 or arguments.devices < 8:
+        parser.error("--rows begins at 1000, --rounds at 1, --devices at 8")
     arguments.parts = [part for part in PARTS if part in chosen and not (arguments.skip_peers and part in PEERS)]
     return arguments
 
@@ -63,8 +64,9 @@ def _pages_server() -> Generator[str, None, None]:
             server.terminate()
 
 
-def _parts(bench: Bench, chosen: list[str], rows: int, growth: list[int]) -> Iterator[tuple[str, Part]]:
+def _parts(bench: Bench, arguments: argparse.Namespace) -> Iterator[tuple[str, Part]]:
     """What each part runs, in the order of the table."""
+    chosen, rows, growth = arguments.parts, arguments.rows, arguments.growth
     if "ours" in chosen:
         yield "ours", lambda: bench.loads(loaders.ours(), rows)
         hard = loaders.ours("ours, fingerprints, no pages", "--decode-every-page", "--version-by", "fingerprint")
@@ -88,9 +90,13 @@ def _parts(bench: Bench, chosen: list[str], rows: int, growth: list[int]) -> Ite
             options = ("--delay", str(LATENCY), "--in-flight", str(in_flight))
             slow = loaders.ours(latency_name(in_flight), *options)
             yield "latency", lambda slow=slow: bench.loads(slow, rows, phases=("initial", "unchanged"))
+    if "progress" in chosen:
+        yield "progress", lambda: list(bench.progress(arguments.devices))
 
 
 def _sizes(chosen: list[str], rows: int, growth: list[int]) -> list[int]:
+    if chosen == ["progress"]:
+        return []
     few = [min(rows, ROW_AT_A_TIME_ROWS)] if "row" in chosen else []
     return sorted({rows, *few, *(growth if "growth" in chosen else [])})
 
@@ -105,7 +111,8 @@ def main() -> int:
         console.print(f"{run.loader}, {run.phase}, {run.rows:,} rows: {run.wall:.2f} s", highlight=False)
 
     sizes = _sizes(arguments.parts, arguments.rows, arguments.growth)
-    console.print(f"making the pages of {', '.join(f'{size:,}' for size in sizes)} rows, where missing")
+    if sizes:
+        console.print(f"making the pages of {', '.join(f'{size:,}' for size in sizes)} rows, where missing")
     for size in sizes:
         dataset.make(size)
     with ExitStack() as stack:
@@ -113,7 +120,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         bench = Bench(server_url, stack.enter_context(_pages_server()), folder, on_run)
         for _ in range(arguments.rounds):
-            for name, part in _parts(bench, arguments.parts, arguments.rows, arguments.growth):
+            for name, part in _parts(bench, arguments):
                 try:
                     runs += part()
                 except RunFailed as error:

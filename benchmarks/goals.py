@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from statistics import median_low
 
+from benchmarks.loaders import PROGRESS_BULK, PROGRESS_PATCH
 from benchmarks.measuring import Measured
 
 __all__ = ["LATENCY", "Goal", "Results", "goals", "latency_name", "medians", "ratios"]
@@ -86,7 +87,17 @@ def ratios(results: Results) -> dict[str, dict[str, float]]:
     for floor in ("floor: COPY, narrow tables", "floor: COPY, real tables"):
         if ours and (seconds := results.floor(floor)):
             found[f"fetch + decode + {floor.removeprefix('floor: ')}"] = {"initial": round(seconds / ours.wall, 3)}
+    found |= _progress_ratios(results)
     return found
+
+
+def _progress_ratios(results: Results) -> dict[str, dict[str, float]]:
+    """Rows a second in bulk, by those of everything else that was measured of progress."""
+    runs = {run.loader: run for run in results.runs if run.phase == "initial" and "progress" in run.loader}
+    bulk = runs.pop(PROGRESS_BULK, None)
+    if bulk is None:
+        return {}
+    return {name: {"initial": round(bulk.rows_per_second / run.rows_per_second, 3)} for name, run in runs.items()}
 
 
 def goals(results: Results) -> list[Goal]:
@@ -98,6 +109,7 @@ def goals(results: Results) -> list[Goal]:
         *_memory(results),
         *_growth(results),
         *_latency(results),
+        *_progress(results),
     ]
 
 
@@ -158,3 +170,14 @@ def _latency(results: Results) -> Iterator[Goal]:
             yield Goal(
                 f"{phase}: {LATENCY} ms a page, 8 at a time against 1", "≥ 4 ×", f"{times[0]:.1f} ×", times[0] >= 4
             )
+
+
+def _progress(results: Results) -> Iterator[Goal]:
+    bulk = next((run for run in results.runs if (run.loader, run.phase) == (PROGRESS_BULK, "initial")), None)
+    patched = [run.rows_per_second for run in results.runs if run.loader.startswith(PROGRESS_PATCH)]
+    if bulk is None or not patched:
+        return
+    shares = ", ".join(f"{name} {bulk.said[name] / bulk.wall:.0%}" for name in ("parse", "land", "merge"))
+    times = bulk.rows_per_second / max(patched)
+    name = f"progress: {bulk.rows:,} rows in bulk, against a PATCH each (at its fastest)"
+    yield Goal(name, "≥ 30 ×", f"{times:.0f} × ({shares})", times >= 30)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,34 @@ from benchmarks.dataset import Variant, read_manifest
 from benchmarks.measuring import Measured, RunFailed, measure
 from benchmarks.peers import row_at_a_time
 from benchmarks.peers_venv import peers_python
+from benchmarks.progress import LESSONS_OF_A_DEVICE
 from benchmarks.scratch import Scratch, scratch_database
 
-__all__ = ["PHASES", "Bench", "Loader", "dlt", "ours", "row_by_row"]
+__all__ = [
+    "PHASES",
+    "PROGRESS_BULK",
+    "PROGRESS_PATCH",
+    "_PROGRESS_FLOOR",
+    "Bench",
+    "Loader",
+    "dlt",
+    "ours",
+    "row_by_row",
+]
 
 #: Name, and the variant that is served: into empty tables, the same again, 1 % of it changed.
 PHASES: tuple[tuple[str, Variant], ...] = (("initial", "base"), ("unchanged", "base"), ("changed", "chg"))
+
+PROGRESS_BULK = "progress, state files in bulk"
+_PROGRESS_FLOOR = "floor: progress, COPY and INSERT … SELECT"
+PROGRESS_PATCH = "progress, a PATCH a lesson"
+#: Devices whose lessons go over HTTP, and connections.
+_PROGRESS_REQUESTS = (
+    (PROGRESS_PATCH, "patch", 40, 1),
+    (f"{PROGRESS_PATCH}, 8 connections", "patch", 80, 8),
+    ("progress, an import a device", "import", 400, 1),
+    ("progress, an import a device, 8 connections", "import", 400, 8),
+)
 
 _OURS = """
 SELECT r.external_id, e.user_id, e.subject_id, e.class_id, e.source_updated_at FROM bench.enrollments e
@@ -112,6 +134,31 @@ class Bench:
                 self.on_run(run)
                 done.append(run)
         return done
+
+    def progress(self, devices: int) -> Iterator[Measured]:
+        """Learning progress in bulk, and what the database alone needs; by requests, of fewer devices."""
+
+        def run(scratch: Scratch, loader: str, phase: str, devices: int, *arguments: str) -> Measured:
+            measured = measure(
+                [sys.executable, "-m", "benchmarks.progress", *arguments, "--devices", str(devices)],
+                loader=loader,
+                phase=phase,
+                rows=devices * LESSONS_OF_A_DEVICE,
+                scratch=scratch,
+                whole=False,
+            )
+            self.on_run(measured)
+            return measured
+
+        with scratch_database(self.server_url) as scratch:
+            yield run(scratch, PROGRESS_BULK, "initial", devices, "bulk", "--make-tables")
+            scratch.settle(vacuum=True)
+            yield run(scratch, PROGRESS_BULK, "unchanged", devices, "bulk")
+            yield run(scratch, _PROGRESS_FLOOR, "initial", devices, "floors")
+        for loader, what, few, connections in _PROGRESS_REQUESTS:
+            with scratch_database(self.server_url) as scratch:
+                options = ("--make-tables", "--connections", str(connections))
+                yield run(scratch, loader, "initial", min(few, devices), what, *options)
 
     def floor(self, name: str, floor: str, rows: int) -> Measured:
         """One limit of `floors`, in a database of its own."""

@@ -18,7 +18,7 @@ from sync_pipelines.progress.merge import MAX_TIME_MS
 __all__ = ["PORTION", "BulkMerged", "LandedState", "count_landed", "land", "merge_landed"]
 
 #: Landed rows that are merged in one transaction, about; while it lasts, nobody else writes progress.
-PORTION = 100_000
+PORTION = 50_000
 
 _FLAGS = {None: None, False: "f", True: "t"}.__getitem__
 _FLAG_COLUMNS = {"seen", "completed", "score_last_said", "last_seen_at_said"}
