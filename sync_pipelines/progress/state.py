@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from sync_pipelines.progress import wire
 from sync_pipelines.progress.merge import NEVER, UNSAID, Lesson, Progress
-from sync_pipelines.progress.wire import BadPayload, Refusal
+from sync_pipelines.progress.wire import BadPayload, LessonRefused, Refusal
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION: Final = 1
+_DEEPEST = 50
 _KNOWN = {"schema_version", "device_id", "locale", "account", "lessons", "pending", "last_sync_at"}
 _KNOWN_OF_A_LESSON = {
     *("seen", "completed", "percent", "time_ms", "own_time_ms", "score_best", "score_last"),
@@ -108,7 +109,7 @@ def _state_of(value: Any) -> tuple[State, Sequence[Refusal]]:
         lessons=kept,
         pending=_pending_of(pending, kept),
         last_sync_at=None if last_sync_at is None else wire.server_time(last_sync_at),
-        unknown={key: value[key] for key in value if key not in _KNOWN},
+        unknown=_unknown(value, _KNOWN),
     ), refused
 
 
@@ -128,7 +129,23 @@ def _pending_of(values: Sequence[Any], lessons: Mapping[int, Kept]) -> tuple[int
 def _kept_of(value: Any) -> Kept:
     lesson = lesson_of(value, "own_time_ms")
     stamped_at = wire.change_of({"updated_at": value["stamped_at"]}).updated_at if "stamped_at" in value else NEVER
-    return Kept(lesson, stamped_at, {key: value[key] for key in value if key not in _KNOWN_OF_A_LESSON})
+    try:
+        return Kept(lesson, stamped_at, _unknown(value, _KNOWN_OF_A_LESSON))
+    except BadPayload as error:
+        raise LessonRefused(None, str(error)) from None
+
+
+def _unknown(value: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    unknown = {key: value[key] for key in value if key not in known}
+    if not _is_shallow(unknown, _DEEPEST):
+        raise BadPayload("a key that is not known is nested too deeply")
+    return unknown
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    """What is read with the whole stack could not be written from the middle of it."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in inner)
 
 
 def lesson_of(value: Any, own: str) -> Lesson:

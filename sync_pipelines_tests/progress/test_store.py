@@ -298,6 +298,7 @@ BROKEN: dict[str, bytes | dict[str, Any] | list[Any]] = {
     "no text": b"\xff\xfe\x00",
     "nested": b"[" * 100_000,
     "a list": [],
+    "an unknown key nested": json.dumps(SEED).encode()[:-1] + b', "x": ' + b"[" * 900 + b"]" * 900 + b"}",
     "lessons": seed(lessons=[]),
     "pending": seed(pending={"123": True}),
     "no pending": {key: value for key, value in SEED.items() if key != "pending"},
@@ -338,6 +339,7 @@ def test_a_lesson_that_cannot_be_read_is_set_aside_and_the_others_live(tmp_path:
         "8": [],
         "9": lesson(stamped_at=1),
     }
+    bad["10"] = lesson(x=json.loads("[" * 60 + "]" * 60))
     content = seed(lessons={**SEED["lessons"], **bad}, pending=["5", "123", "9"])
     store = opened(tmp_path, content)
     assert (store.device_id, list(store.lessons()), store.pending()) == (SEED["device_id"], [123], [123])

@@ -147,8 +147,8 @@ def test_one_sync_is_under_way_at_a_time(
         under_way += 1
         most = max(most, under_way)
         await asyncio.to_thread(store.add_time, 1, 1)  # meanwhile others could come
-        await world.line(scope, receive, send)
         under_way -= 1
+        await world.line(scope, receive, send)
 
     with serving(counting) as url:
         sync = start(url=url)

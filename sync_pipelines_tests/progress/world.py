@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -39,6 +39,7 @@ class Line:
         self._app = app
         self.faults: deque[Fault | None] = deque()
         self.requests: list[tuple[str, str]] = []
+        self.before_answer: Callable[[], None] | None = None
 
     def will(self, *faults: Fault | None) -> None:
         self.faults.extend(faults)
@@ -54,16 +55,19 @@ class Line:
         elif isinstance(fault, int):
             await JSONResponse({"detail": "not now"}, fault)(scope, receive, send)
         else:
-            await self._app(scope, receive, _Send(send, connection, fault))
+            await self._app(scope, receive, _Send(send, connection, fault, self.before_answer))
 
 
 class _Send:
-    def __init__(self, send: Any, connection: Any, fault: Fault | None) -> None:
+    def __init__(self, send: Any, connection: Any, fault: Fault | None, before: Callable[[], None] | None) -> None:
         self._send = send
+        self._before = before
         self._connection = connection
         self._fault = fault
 
     async def __call__(self, message: Any) -> None:
+        if self._before:
+            self._before()
         cut, begins = self._fault == "answer cut", message["type"] == "http.response.start"
         if self._fault is None or (cut and begins):
             await self._send(message)
