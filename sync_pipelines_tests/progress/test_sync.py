@@ -42,11 +42,11 @@ def device(world: World, tmp_path: Path) -> Callable[..., Device]:
 
 
 @pytest.fixture
-def meanwhile(world: World) -> Generator[Callable[[Callable[[], None]], str]]:
+def meanwhile(world: World) -> Generator[Callable[[Callable[[], object]], str]]:
     """The address of a server that does something, once, before it answers."""
     with ExitStack() as stack:
 
-        def serve(do: Callable[[], None]) -> str:
+        def serve(do: Callable[[], object]) -> str:
             todo = [do]
 
             async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -204,6 +204,23 @@ def test_a_file_of_another_app_counts_its_time_once(
     assert server_time(world) == 120_002
     exported = json.loads(store.export())
     assert (exported["theme"], exported["lessons"]["1"]["colour"]) == ("dark", "red")
+
+
+def test_what_was_told_of_the_device_that_this_was_is_not_counted_for_the_one_that_it_is(
+    world: World, device: Callable[..., Device], meanwhile: Callable[..., str], tmp_path: Path
+) -> None:
+    store, _ = device()
+    store.add_time(1, 60_000)
+    _, sync = device(url=meanwhile(lambda: (tmp_path / "phone" / "pp_progress_v1.json").write_bytes(b"broken")))
+    sync.sync_now()
+    assert (store.lessons(), len(store.set_aside)) == ({}, 1)
+    for _ in range(2):
+        store.add_time(1, 1000)
+        sync.sync_now()
+    assert server_time(world) == 62_000
+    kept = store.lesson(1)
+    assert kept
+    assert (kept.own_time_ms, kept.time_ms) == (2000, 62_000)
 
 
 # Who is logged in.
