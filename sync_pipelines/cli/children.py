@@ -1,4 +1,4 @@
-"""A process of ours that never outlives us."""
+"""Processes of ours that never outlive us."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
-__all__ = ["Child"]
+import httpx
+
+from sync_pipelines.errors import SyncError
+
+__all__ = ["Child", "WebChild"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -58,6 +63,35 @@ class Child:
     def status(self) -> int | None:
         """Its exit status; None while it runs."""
         return self._process.poll()
+
+
+class WebChild(Child):
+    """A process that answers at `url`, of which `page` tells that it does; `name` is what people call it."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, url: str, page: str) -> None:
+        super().__init__(command, log)
+        self.url = url
+        self._name, self._page = name, page
+
+    def wait_until_it_answers(self, *, seconds: float = 240) -> None:
+        """Wait for its page. Raises SyncError when it ends instead, or takes longer."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.status is not None:
+                raise SyncError(f"{self._name} ended while starting (status {self.status}): see {self.log}")
+            try:
+                if httpx.get(f"{self.url}{self._page}", timeout=5).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.2)
+        raise SyncError(f"{self._name} did not start within {seconds:.0f} s: see {self.log}")
+
+    def wait_until_it_ends(self) -> NoReturn:
+        """Wait for it to end by itself, which is a failure. Ctrl-C interrupts the wait."""
+        while self.status is None:
+            time.sleep(0.5)
+        raise SyncError(f"{self._name} ended by itself (status {self.status}): see {self.log}")
 
 
 def _end_with_parent() -> Callable[[], None] | None:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
 from pathlib import Path
-from typing import NoReturn
 
-import httpx
-
-from sync_pipelines.cli.children import Child
-from sync_pipelines.errors import SettingsError, SyncError
+from sync_pipelines.cli.children import WebChild
+from sync_pipelines.errors import SettingsError
 
 __all__ = ["DagsterUi", "free_port"]
 
@@ -32,30 +28,10 @@ def free_port(candidates: range) -> int:
     raise SettingsError(f"{taken} taken: choose another with --port")
 
 
-class DagsterUi(Child):
+class DagsterUi(WebChild):
     """Webserver, daemon and code server, on `port`."""
 
     def __init__(self, port: int, workspace: Path, log: Path) -> None:
         dev = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace)]
-        super().__init__([*dev, "-h", _HOST, "-p", str(port)], log)
-        self.url = f"http://{_HOST}:{port}"
-
-    def wait_until_it_answers(self, *, seconds: float = 240) -> None:
-        """Wait for the first page. Raises SyncError when Dagster ends instead, or takes longer."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.status is not None:
-                raise SyncError(f"Dagster ended while starting (status {self.status}): see {self.log}")
-            try:
-                if httpx.get(f"{self.url}/server_info", timeout=5).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.2)
-        raise SyncError(f"Dagster did not start within {seconds:.0f} s: see {self.log}")
-
-    def wait_until_it_ends(self) -> NoReturn:
-        """Wait for Dagster to end by itself, which is a failure. Ctrl-C interrupts the wait."""
-        while self.status is None:
-            time.sleep(0.5)
-        raise SyncError(f"Dagster ended by itself (status {self.status}): see {self.log}")
+        url = f"http://{_HOST}:{port}"
+        super().__init__("Dagster", [*dev, "-h", _HOST, "-p", str(port)], log, url, "/server_info")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from sync_pipelines.cli.children import Child
+from sync_pipelines.cli.children import Child, WebChild
 from sync_pipelines.cli.dagster_ui import DagsterUi, free_port
 from sync_pipelines.cli.demo_learners import invent_learners
 from sync_pipelines.cli.results import show
@@ -22,6 +22,7 @@ from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.progress import PROGRESS
 from sync_pipelines.flows.registry import FLOWS, flows_of, partitioned_flows_of, sites_of
 from sync_pipelines.flows.runner import Finished
+from sync_pipelines.postgres.api_tokens import create_token, revoke_token
 from sync_pipelines.settings import Settings
 
 __all__ = ["command"]
@@ -30,6 +31,7 @@ __all__ = ["command"]
 _INVENTED = {"allow_mass_vanish": True}
 # What costs a request a course is shown with so many: the simulated platform's limits are enforced too.
 _COURSES_AT_MOST = 50
+_TOKEN, _LEARNER = "demo", "learner-001"
 
 
 @click.command("demo")
@@ -63,10 +65,13 @@ def command(once: bool, as_json: bool, port: int | None, **data: int) -> int:
         ui = stack.enter_context(_dagster_ui(free_port(range(port, port + 1) if port else range(3000, 3020))))
         if status := show(_sync_everything(settings), as_json=False):
             return status
+        service = stack.enter_context(_service(free_port(range(8080, 8100))))
         ui.wait_until_it_answers()
+        service.wait_until_it_answers()
         stack.enter_context(_watcher(settings))
         _say(f"ready after {time.monotonic() - began:.0f} s")
         _show_where_to_look(ui, settings, address, sandbox.token)
+        _show_progress(service, settings)
         try:
             ui.wait_until_it_ends()
         except KeyboardInterrupt:
@@ -114,6 +119,12 @@ def _dagster_ui(port: int) -> DagsterUi:
     return DagsterUi(port, project_file("workspace.yaml"), Path(os.environ["DAGSTER_HOME"]) / "dagster-dev.log")
 
 
+def _service(port: int) -> WebChild:
+    command = [sys.executable, "-m", "sync_pipelines", "serve", "--port", str(port)]
+    log = Path(os.environ["DAGSTER_HOME"]) / "service.log"
+    return WebChild("the service", command, log, f"http://127.0.0.1:{port}", "/healthz")
+
+
 def _watcher(settings: Settings) -> AbstractContextManager[object]:
     """Who tells of trouble, where somebody is to be told."""
     if not settings.alerted():
@@ -133,6 +144,7 @@ def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: 
   Dagster UI   {ui.url}
                {ui.url}/locations/sync_pipelines/asset-groups/webtolearn/lineage
                {ui.url}/locations/sync_pipelines/asset-groups/bakalari/lineage
+               {ui.url}/locations/sync_pipelines/asset-groups/progress/lineage
                  the flows: click one for its counters, "Materialize all" to sync now
                {ui.url}/runs
                  every run with its counters; the first has just succeeded
@@ -144,9 +156,24 @@ def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: 
   PostgreSQL   {database.url.set(drivername="postgresql").render_as_string(hide_password=True)}
                  read the views wtl.*_current: courses, lessons, users, course_users
                  and bakalari.*_current: schools, classes, subjects, users, enrollments
+                 learning.lesson_progress and course_summary: what learners did
   WebToLearn   {sandbox}/api/v1   simulated; header X-Auth-Token: {token}
   Bakalari     {sandbox}/bakalari/control   simulated schools: what each holds, and how it behaves
   Log          {ui.log}
+
+"""
+    )
+
+
+def _show_progress(service: WebChild, settings: Settings) -> None:
+    """A learner's page, with a token of this demo's: the last one's was shown once, and is let in no more."""
+    with open_database(settings, "demo").session() as session:
+        revoke_token(session, _TOKEN)
+        token, _ = create_token(session, _TOKEN, ["learner"], _LEARNER)
+    click.echo(
+        f"""  Learners     {service.url}/progress/   a page that works offline
+                 token of {_LEARNER}: {token}
+               {settings.home.resolve() / "inbox"}   drop devices' state files here
 
   Ctrl-C stops everything; the data stays in {settings.home.resolve()}.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from sync_pipelines.cli.workplace import database_at_hand
-from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.database import open_database
+from sync_pipelines.flows.progress.inbox import Inbox
 from sync_pipelines.postgres import migrate
 from sync_pipelines.settings import Settings
 
@@ -27,7 +27,7 @@ def command(host: str, port: int) -> int:
     sock = listen(host, port)
     with sock, database_at_hand(Settings.load()) as settings:
         migrate.upgrade(open_database(settings))
-        _make_inbox(settings)
+        Inbox.of(settings).make()
         app = make_app(settings)
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"» http://{shown}:{sock.getsockname()[1]}; Ctrl-C stops it", err=True)
@@ -36,12 +36,3 @@ def command(host: str, port: int) -> int:
         except KeyboardInterrupt:
             click.echo("» stopped", err=True)
     return 0
-
-
-def _make_inbox(settings: Settings) -> None:
-    """The folder that devices' exported state files are dropped in, for the flow that reads them."""
-    inbox = settings.home.expanduser().resolve() / "inbox"
-    try:
-        inbox.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"SYNC_HOME: {inbox} cannot be made: {error.strerror}") from error

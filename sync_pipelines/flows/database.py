@@ -10,14 +10,18 @@ from sync_pipelines.settings import Settings
 __all__ = ["open_database", "read_only", "require_schema"]
 
 
-def open_database(settings: Settings, purpose: str = "") -> Database:
-    """The database of the settings; connects to nothing yet. Raises SettingsError where none is set."""
+def open_database(settings: Settings, purpose: str = "", *, pool_size: int | None = None) -> Database:
+    """The database of the settings; connects to nothing yet. Raises SettingsError where none is set.
+
+    With a `pool_size`, so many connections are kept and shared: for who asks it all the time.
+    """
     if settings.database_url is None:
         raise SettingsError(
             "SYNC_DATABASE_URL is not set: set it to a PostgreSQL database, postgresql://user@host:5432/database"
         )
     name = f"sync-pipelines {purpose}".strip()
-    return Database(settings.database_url.get_secret_value(), settings.schemas, application_name=name)
+    url = settings.database_url.get_secret_value()
+    return Database(url, settings.schemas, application_name=name, pool_size=pool_size)
 
 
 def require_schema(database: Database) -> None:

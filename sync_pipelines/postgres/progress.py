@@ -74,18 +74,19 @@ def answer_once(
     ledger = session.table("learning.progress_imports")
     key = [user_id, device_id, import_key]
     this = "user_id = %s AND device_id = %s AND import_key = %s"
+    note = (
+        f"INSERT INTO {ledger} (user_id, device_id, import_key, payload_sha256, result) "
+        "VALUES (%s, %s, %s, %s, '{}') ON CONFLICT DO NOTHING RETURNING 1"
+    )
     with session.cursor() as cursor:
-        first = cursor.execute(
-            f"INSERT INTO {ledger} (user_id, device_id, import_key, payload_sha256, result) "
-            "VALUES (%s, %s, %s, %s, '{}') ON CONFLICT DO NOTHING RETURNING 1",
-            [*key, payload_sha256],
-        ).fetchone()
-        if first is None:
+        # Once more where it was just forgotten, being old.
+        while cursor.execute(note, [*key, payload_sha256]).fetchone() is None:
             query = f"SELECT payload_sha256, result FROM {ledger} WHERE {this}"
-            sha256, result = cursor.execute(query, key).fetchone()
-            if sha256 != payload_sha256:
-                raise KeyReused("the idempotency key was used for another payload: take a new one")
-            return result, True
+            if before := cursor.execute(query, key).fetchone():
+                sha256, result = before
+                if sha256 != payload_sha256:
+                    raise KeyReused("the idempotency key was used for another payload: take a new one")
+                return result, True
         result = work()
         cursor.execute(f"UPDATE {ledger} SET result = %s::jsonb WHERE {this}", [json.dumps(result), *key])
         return result, False

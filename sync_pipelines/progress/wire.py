@@ -24,6 +24,7 @@ __all__ = [
     "Refusal",
     "TooMuch",
     "change_of",
+    "device_id",
     "lesson_id",
     "parse",
     "read_import",

@@ -9,7 +9,6 @@ from fastapi import FastAPI
 
 from sync_pipelines import __version__
 from sync_pipelines.flows.database import open_database
-from sync_pipelines.postgres.engine import Database
 from sync_pipelines.service import demo_page, documents, health, progress
 from sync_pipelines.service.envelope import Envelope
 from sync_pipelines.service.refusals import answer_refusals
@@ -22,7 +21,7 @@ _CONNECTIONS = 10
 
 def make_app(settings: Settings) -> FastAPI:
     """The service. It connects to nothing before it is asked. Raises SettingsError where no database is set."""
-    database = _shared(settings)
+    database = open_database(settings, "serve", pool_size=_CONNECTIONS)
 
     @asynccontextmanager
     async def until_it_ends(_app: FastAPI) -> AsyncGenerator[None, None]:
@@ -49,9 +48,3 @@ def make_app(settings: Settings) -> FastAPI:
     demo_page.mount(app)
     documents.complete(app)
     return app
-
-
-def _shared(settings: Settings) -> Database:
-    """The settings' database, by connections that are kept."""
-    url = open_database(settings).url.render_as_string(hide_password=False)
-    return Database(url, settings.schemas, application_name="sync-pipelines serve", pool_size=_CONNECTIONS)

@@ -103,4 +103,6 @@ def test_a_database_that_does_not_answer_is_a_clear_error(cli: Run) -> None:
 
 def test_an_inbox_that_cannot_be_made_is_a_clear_error(cli: Run, database_url: str, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
-    assert "SYNC_HOME" in one_clear_line(cli("serve", "--port", "0", SYNC_DATABASE_URL=database_url), 2)
+    said = one_clear_line(cli("serve", "--port", "0", SYNC_DATABASE_URL=database_url), 2)
+    assert "inbox" in said
+    assert "SYNC_HOME" in said

@@ -49,9 +49,10 @@ class Processes:
     """The services that were started. `settings` is what stands in .env, `secrets` in the files of that name."""
 
     def __init__(self, folder: Path, url: str, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-        code, ui, sandbox = _free_ports(3)
+        code, ui, sandbox, service = _free_ports(4)
         self.ui = f"http://127.0.0.1:{ui}"
         self.sandbox = f"http://127.0.0.1:{sandbox}"
+        self.service = f"http://127.0.0.1:{service}"
         self._folder, self._url, self._settings = folder, sa.make_url(url), settings
         self._home = folder / "dagster"
         self._elsewhere = {
@@ -60,6 +61,7 @@ class Processes:
             "4000": code,
             "3000": ui,
             "8800": sandbox,
+            "8080": service,
             "/run/secrets": str(folder / "secrets"),
             "/opt/dagster": str(self._home),
             "/var/lib/sync-pipelines": str(folder / "home"),

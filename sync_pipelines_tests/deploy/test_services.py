@@ -78,7 +78,8 @@ def test_the_services_sync_heal_when_killed_let_runs_end_and_leave_nothing_behin
         assert sync(processes.ui) == "SUCCESS"
         assert rows("SELECT count(*) FROM wtl.courses") == 24
 
-        for name in ("code", "daemon"):
+        assert httpx.get(f"{processes.service}/api/v1/learning/progress/").status_code == 401
+        for name in ("code", "daemon", "service"):
             processes.kill(by_name[name])
             processes.start(by_name[name])
         assert sync(processes.ui) == "SUCCESS"
@@ -87,7 +88,7 @@ def test_the_services_sync_heal_when_killed_let_runs_end_and_leave_nothing_behin
         httpx.post(f"{processes.sandbox}/control/faults", json=slow).raise_for_status()
         run = launch(processes.ui)
         until("the run goes on", lambda: status(processes.ui, run) not in ("QUEUED", "STARTING"))
-        for name in ("alerts", "daemon", "webserver", "code", "sandbox"):
+        for name in ("service", "alerts", "daemon", "webserver", "code", "sandbox"):
             assert processes.stop(by_name[name]) == [], name
         assert rows("SELECT status FROM dagster.runs WHERE run_id = :run", run=run) == "SUCCESS"
         # The folders of its telemetry, which is off: where they cannot be made, Dagster does without.
