@@ -31,7 +31,6 @@
  * @property {1} schema_version
  * @property {string} device_id
  * @property {string} locale
- * @property {string} [account] whose progress it is, once it was synchronised
  * @property {Record<string, Lesson>} lessons
  * @property {string[]} pending
  * @property {string | null} last_sync_at
@@ -690,10 +689,10 @@ export class ProgressStore {
     return this.#read(async (tables) => (await tables.entries("aside")).map(([, value]) => value));
   }
 
-  /** All of it, in schema v1. @returns {Promise<State>} */
+  /** All of it but whose it is, in schema v1. @returns {Promise<State>} */
   exportState() {
     return this.#read(async (tables) => {
-      const { last_sync_at, ...state } = await tables.get("state", KEY);
+      const { last_sync_at, account: _, ...state } = await tables.get("state", KEY);
       const lessons = Object.fromEntries((await tables.entries("lessons")).sort(byId));
       const pending = (await tables.entries("pending")).sort(byId).map(([id]) => id);
       return { ...state, lessons, pending, last_sync_at };
@@ -716,13 +715,15 @@ export class ProgressStore {
   }
 
   /**
-   * For a sync: the progress is this account's from now on. Throws SyncError where it is another's.
-   * @param {string} account
+   * For a sync: the progress is this account's from now on. Throws SyncError where it is another's; null is nobody
+   * in particular, as good as any as long as the progress is nobody's.
+   * @param {string | null} account
    */
   async claim(account) {
     await this.#keeper.run("readwrite", async (tables) => {
       const state = await tables.get("state", KEY);
-      if ((state.account ?? account) !== account) {
+      if ((state.account ?? null) === account) return;
+      if ((state.account ?? null) !== null) {
         throw new SyncError("refused", "the progress kept here is another account's: open a store of its own");
       }
       await tables.put("state", KEY, { ...state, account });
@@ -1120,7 +1121,7 @@ export class ProgressSync {
    * @param {boolean} inFull
    */
   async #exchange(aborter, inFull) {
-    if (this.#account !== null) await this.#store.claim(this.#account);
+    await this.#store.claim(this.#account);
     const { device_id, last_sync_at, lessons, pending } = await this.#store.exportState();
     if (!inFull && pending.length === 0) return;
     for (let first = 0; first < pending.length; first += LESSONS_AT_ONCE) {

@@ -97,6 +97,12 @@ def new_tab(context: BrowserContext, origin: str) -> Callable[..., Tab]:
 
 
 @pytest.fixture
+def unopened(new_tab: Callable[..., Tab]) -> Tab:
+    """A tab in which no store was opened yet."""
+    return new_tab(opened=False)
+
+
+@pytest.fixture
 def tab(new_tab: Callable[..., Tab]) -> Tab:
     return new_tab()
 

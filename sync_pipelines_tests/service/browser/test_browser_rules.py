@@ -60,7 +60,7 @@ _SENT = _LESSONS.flatmap(
 )
 
 
-@given(cases=st.lists(_SENT, min_size=100, max_size=300))
+@given(cases=st.lists(_SENT, min_size=50, max_size=150))
 @settings(max_examples=5)
 def test_the_browser_acknowledges_as_the_rules_say(
     tab: Tab, cases: Sequence[tuple[Lesson, Lesson, datetime]]
@@ -71,7 +71,7 @@ def test_the_browser_acknowledges_as_the_rules_say(
     assert got == [[written(lesson), pending] for lesson, pending in expected]
 
 
-@given(cases=st.lists(st.tuples(st.none() | _LESSONS, st.booleans(), _LESSONS), min_size=100, max_size=300))
+@given(cases=st.lists(st.tuples(st.none() | _LESSONS, st.booleans(), _LESSONS), min_size=50, max_size=150))
 @settings(max_examples=5)
 def test_the_browser_pulls_as_the_rules_say(tab: Tab, cases: Sequence[tuple[Lesson | None, bool, Lesson]]) -> None:
     given_ = [[written(lesson), pending, written(said)] for lesson, pending, said in cases]

@@ -43,12 +43,6 @@ def local_storage(tab: Tab) -> str:
     return tab.do(f"localStorage.getItem('{KEY}')")
 
 
-@pytest.fixture
-def unopened(new_tab: Callable[..., Tab]) -> Tab:
-    """A tab in which no store was opened yet."""
-    return new_tab(opened=False)
-
-
 def test_what_was_done_is_there_after_a_reload(new_tab: Callable[..., Tab], tab: Tab) -> None:
     tab.do("store.markSeen(12)")
     tab.do("store.addTime('12', 61_000)")

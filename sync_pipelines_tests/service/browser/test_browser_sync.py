@@ -1,7 +1,9 @@
 """The browser's sync, against the service and over a network that fails."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,45 +110,41 @@ def test_a_service_that_fails_is_asked_again_until_it_answers(tab: Tab, network:
     assert network.failures == []
 
 
-@pytest.mark.parametrize(
-    "retry_after",
-    [
-        {"Retry-After": "3000"},
-        {"Retry-After": "Mon, 12 Jan 2026 11:10:00 GMT", "Date": "Mon, 12 Jan 2026 10:20:00 GMT"},
-    ],
-)
-def test_a_service_that_asks_to_be_left_alone_is_left_alone(
-    tab: Tab, network: Network, ann: Learner, retry_after: dict[str, str]
-) -> None:
-    network.failures = [(503, retry_after)]
-    tab.do("store.markSeen(1)")
-    tab.log_in(ann.token)
-    tab.until("sync.status.lastError !== null && sync.status.phase === 'waiting'")
-    tab.do("store.markSeen(2)")
-    tab.do("globalThis.dispatchEvent(new Event('online'))")
-    wait = tab.do("sync.status.nextAttemptAt - sync.status.lastError.at")
-    assert 2_990_000 < wait < 3_010_000
-    assert len(network.asked) == 1
-    assert tab.do("sync.sync()"), "who asks for it by hand is not kept waiting"
-    assert tab.do("store.pending()") == []
+def test_a_service_that_asks_to_be_left_alone_is_left_alone(tab: Tab, network: Network, ann: Learner) -> None:
+    in_seconds = {"Retry-After": "3000"}
+    as_date = {"Retry-After": "Mon, 12 Jan 2026 11:10:00 GMT", "Date": "Mon, 12 Jan 2026 10:20:00 GMT"}
+    for number, headers in enumerate((in_seconds, as_date)):
+        tab.open(name=str(number))
+        network.failures, network.asked = [(503, headers)], []
+        tab.do("store.markSeen(1)")
+        tab.log_in(ann.token)
+        tab.until("sync.status.lastError !== null && sync.status.phase === 'waiting'")
+        tab.do("store.markSeen(2)")
+        tab.do("globalThis.dispatchEvent(new Event('online'))")
+        wait = tab.do("sync.status.nextAttemptAt - sync.status.lastError.at")
+        assert 2_990_000 < wait < 3_010_000
+        assert len(network.asked) == 1
+        assert tab.do("sync.sync()"), "who asks for it by hand is not kept waiting"
+        assert tab.do("store.pending()") == []
+        tab.do("sync.stop()")
 
 
-@pytest.mark.parametrize("status", [401, 403, 400, 404])
-def test_a_refusal_ends_the_attempts_until_the_next_login(
-    tab: Tab, network: Network, ann: Learner, status: int
-) -> None:
-    network.failures = [(status, {})]
-    tab.do("store.markSeen(1)")
-    tab.log_in(ann.token)
-    tab.until("sync.status.phase === 'refused'")
-    tab.do("store.markSeen(2)")
-    tab.do("globalThis.dispatchEvent(new Event('online'))")
-    assert tab.do("sync.status.nextAttemptAt") is None
-    assert tab.do("sync.sync()") is False
-    assert len(network.asked) == 1
-    assert tab.do("store.pending()") == ["1", "2"]
-    tab.do("sync.login(it)", ann.token)
-    tab.until(f"(await store.pending()).length === 0 && {IDLE}")
+def test_a_refusal_ends_the_attempts_until_the_next_login(tab: Tab, network: Network, ann: Learner) -> None:
+    for status in (401, 403, 400, 404):
+        tab.open(name=str(status))
+        network.failures, network.asked = [(status, {})], []
+        tab.do("store.markSeen(1)")
+        tab.log_in(ann.token)
+        tab.until("sync.status.phase === 'refused'")
+        tab.do("store.markSeen(2)")
+        tab.do("globalThis.dispatchEvent(new Event('online'))")
+        assert tab.do("sync.status.nextAttemptAt") is None
+        assert tab.do("sync.sync()") is False
+        assert len(network.asked) == 1
+        assert tab.do("store.pending()") == ["1", "2"]
+        tab.do("sync.login(it)", ann.token)
+        tab.until(f"(await store.pending()).length === 0 && {IDLE}")
+        tab.do("sync.stop()")
 
 
 def test_a_token_that_the_service_does_not_know_is_refused_and_nothing_is_lost(tab: Tab) -> None:
@@ -157,17 +155,19 @@ def test_a_token_that_the_service_does_not_know_is_refused_and_nothing_is_lost(t
     assert tab.do("store.pending()") == ["1"]
 
 
-@pytest.mark.parametrize("answer", ["<html>Log in to the café</html>", "[1]", '{"imported": 1}'])
 def test_an_answer_that_is_not_the_services_takes_nothing_from_what_is_pending(
-    tab: Tab, network: Network, ann: Learner, answer: str
+    tab: Tab, network: Network, ann: Learner
 ) -> None:
-    network.instead = [answer]
-    tab.do("store.markSeen(1)")
-    tab.log_in(ann.token, firstRetryMs=10**8, longestRetryMs=10**8)
-    tab.until("sync.status.lastError !== null")
-    assert tab.do("store.pending()") == ["1"]
-    assert "not the server's" in tab.do("sync.status.lastError.message")
-    assert tab.do("sync.status.phase") == "waiting"
+    for answer in ("<html>Log in to the café</html>", "[1]", '{"imported": 1}', '{"rejected": [null]}'):
+        tab.open(name=answer)
+        network.instead = [answer]
+        tab.do("store.markSeen(1)")
+        tab.log_in(ann.token, firstRetryMs=10**8, longestRetryMs=10**8)
+        tab.until("sync.status.lastError !== null")
+        assert tab.do("store.pending()") == ["1"]
+        assert "not the server's" in tab.do("sync.status.lastError.message")
+        assert tab.do("sync.status.phase") == "waiting"
+        tab.do("sync.stop()")
 
 
 def test_what_can_be_no_token_is_refused_at_once(tab: Tab) -> None:
@@ -229,10 +229,12 @@ def test_progress_is_never_sent_as_another_accounts(
     tab.until(f"(await store.pending()).length === 0 && {IDLE}")
     bob = learner()
     tab.do("store.markSeen(2)")
-    tab.do("sync.login(it, 'bob')", bob.token)
-    tab.until("sync.status.phase === 'refused'")
+    for account in ("bob", None):
+        tab.do("sync.login(it.token, it.account)", {"token": bob.token, "account": account})
+        tab.until("sync.status.phase === 'refused'")
     assert bob.rows() == []
     assert tab.do("store.pending()") == ["2"]
+    assert "account" not in tab.do("store.exportState()")
 
 
 def test_while_something_is_pending_it_is_tried_again_and_again(tab: Tab, network: Network, ann: Learner) -> None:
@@ -265,3 +267,16 @@ def test_a_device_whose_clock_runs_ahead_goes_on_to_be_heard(new_tab: Callable[.
     tab.do("store.setCompletion(1, false, 20)")
     tab.until(f"(await store.pending()).length === 0 && {IDLE}")
     assert [row["percent"] for row in ann.rows()] == [20]
+
+
+def test_the_code_of_the_guide_does_what_the_guide_says(unopened: Tab, ann: Learner) -> None:
+    guide = Path(__file__).parents[3] / "docs" / "offline-progress.md"
+    blocks = re.findall(r"^```js\n(.*?)^```$", guide.read_text("utf-8"), re.M | re.S)
+    unopened.do("Object.assign(globalThis, it)", {"token": ann.token, "lessonId": "1"})
+    code = "\n".join([*blocks, "Object.assign(globalThis, { store, sync });"])
+    unopened.page.add_script_tag(content=code, type="module")
+    unopened.until(f"globalThis.store && (await store.pending()).length === 0 && {IDLE}")
+    unopened.do("document.dispatchEvent(new Event('visibilitychange'))")
+    unopened.until(f"(await store.lesson(1)).own_time_ms > 0 && (await store.pending()).length === 0 && {IDLE}")
+    (row,) = ann.rows()
+    assert (row["seen"], row["time_ms"] > 0) == (True, True)
