@@ -270,8 +270,8 @@ def test_a_device_whose_clock_runs_ahead_goes_on_to_be_heard(new_tab: Callable[.
 
 
 def test_the_code_of_the_guide_does_what_the_guide_says(unopened: Tab, ann: Learner) -> None:
-    guide = Path(__file__).parents[3] / "docs" / "offline-progress.md"
-    blocks = re.findall(r"^```js\n(.*?)^```$", guide.read_text("utf-8"), re.M | re.S)
+    guide = (Path(__file__).parents[3] / "docs" / "offline-progress.md").read_text("utf-8")
+    blocks = re.findall(r"^```js\n(.*?)^```$", guide, re.M | re.S)
     unopened.do("Object.assign(globalThis, it)", {"token": ann.token, "lessonId": "1"})
     code = "\n".join([*blocks, "Object.assign(globalThis, { store, sync });"])
     unopened.page.add_script_tag(content=code, type="module")
@@ -280,3 +280,6 @@ def test_the_code_of_the_guide_does_what_the_guide_says(unopened: Tab, ann: Lear
     unopened.until(f"(await store.lesson(1)).own_time_ms > 0 && (await store.pending()).length === 0 && {IDLE}")
     (row,) = ann.rows()
     assert (row["seen"], row["time_ms"] > 0) == (True, True)
+    named = re.findall(r"`(store|sync)\.(\w+)", guide)
+    assert len(named) > 20
+    assert unopened.do("it.filter(([one, name]) => !(name in globalThis[one]))", named) == []
