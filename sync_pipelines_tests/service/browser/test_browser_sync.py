@@ -270,7 +270,8 @@ def test_a_device_whose_clock_runs_ahead_goes_on_to_be_heard(new_tab: Callable[.
 
 
 def test_the_code_of_the_guide_does_what_the_guide_says(unopened: Tab, ann: Learner) -> None:
-    guide = (Path(__file__).parents[3] / "docs" / "offline-progress.md").read_text("utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "offline-progress.md").read_text("utf-8")
+    guide = text.partition("## In the browser")[2]
     blocks = re.findall(r"^```js\n(.*?)^```$", guide, re.M | re.S)
     unopened.do("Object.assign(globalThis, it)", {"token": ann.token, "lessonId": "1"})
     code = "\n".join([*blocks, "Object.assign(globalThis, { store, sync });"])
