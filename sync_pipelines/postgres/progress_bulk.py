@@ -20,6 +20,10 @@ __all__ = ["PORTION", "BulkMerged", "LandedState", "count_landed", "land", "merg
 #: Landed rows that are merged in one transaction, about; while it lasts, nobody else writes progress.
 PORTION = 50_000
 
+_COLUMNS = (
+    *("seen", "completed", "percent", "time_ms", "score_best", "score_last"),
+    *("updated_at", "last_seen_at"),
+)
 _FLAGS = {None: None, False: "f", True: "t"}.__getitem__
 _FLAG_COLUMNS = {"seen", "completed", "score_last_said", "last_seen_at_said"}
 _PERCENTS = {None: None, **{number: str(number) for number in range(101)}}.__getitem__
@@ -87,36 +91,42 @@ def merge_landed(session: Session, *, portion: int = PORTION, now: datetime | No
     Each portion, of about so many rows and of whole learners, is a transaction: a failure keeps those before it.
     Call it outside of any. `now` is the server's time, where it is not to be asked.
     """
-    tables = {
+    names = {
         name: session.table(f"learning.{name}") for name in ("lesson_progress", "device_time", "device_states")
+    }
+    names |= {
+        "lessons": session.table("wtl.lessons"),
+        "columns": ", ".join(_COLUMNS),
+        "p_columns": ", ".join(f"p.{column}" for column in _COLUMNS),
+        "m_columns": ", ".join(f"m.{column}" for column in _COLUMNS),
     }
     with session.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS pg_temp.progress_portions")
-        cursor.execute(_DIVIDE.format(**tables, lessons=session.table("wtl.lessons"), portion=portion))
+        cursor.execute(_DIVIDE.format(**names, portion=portion))
         (portions,) = cursor.execute("SELECT count(*) FROM pg_temp.progress_portions").fetchone()
     for number in range(portions):
         with session.cursor() as cursor:
-            merged = _merge_portion(cursor, tables, number, now)
+            merged = _merge_portion(cursor, names, number, now)
         yield merged
     with session.cursor() as cursor:
         cursor.execute("DROP TABLE pg_temp.progress_portions")
 
 
-def _merge_portion(cursor: Any, tables: Mapping[str, str], number: int, now: datetime | None) -> BulkMerged:
+def _merge_portion(cursor: Any, names: Mapping[str, str], number: int, now: datetime | None) -> BulkMerged:
     # Readers are not held up. Writers are, so that no row changes between our looking at it and our writing it.
-    cursor.execute(f"LOCK TABLE {tables['lesson_progress']} IN SHARE ROW EXCLUSIVE MODE")
+    cursor.execute(f"LOCK TABLE {names['lesson_progress']} IN SHARE ROW EXCLUSIVE MODE")
     # Asked once nobody else writes: no stamp that another has just stored lies after it.
     (now,) = cursor.execute("SELECT coalesce(%s, clock_timestamp())", [now]).fetchone()
     values = {"now": now, "number": number, "most": MAX_TIME_MS}
 
     def run(statement: str) -> int:
-        return cursor.execute(statement.format(**tables), values).rowcount
+        return cursor.execute(statement.format(**names), values).rowcount
 
     run(_TAKEN)
     taken = run(_TAKE)
-    run("ANALYZE pg_temp.progress_taken")
     run(_MERGE)
-    run("ANALYZE pg_temp.progress_merged")
+    # Nearly always all of its rows are new, or none: a half of them would call for other plans.
+    run("ANALYZE pg_temp.progress_merged (is_new)")
     run(_TELL)
     updated, created = run(_UPDATE), run(_CREATE)
     run("DROP TABLE pg_temp.progress_taken, pg_temp.progress_merged")
@@ -158,7 +168,7 @@ LEFT JOIN {lesson_progress} p USING (user_id, lesson_id)
 LEFT JOIN {device_time} c USING (user_id, lesson_id, device_id)
 """
 
-# The row of each learner and lesson, as it is to be. Of newer changes with one stamp the first counts; a field has
+# The rows that are to be written, as they are to be. Of newer changes with one stamp the first counts; a field has
 # what the last of those that count and say it says.
 _MERGE = """
 CREATE TEMP TABLE progress_merged ON COMMIT DROP AS
@@ -183,20 +193,23 @@ merged AS (
     max(score_best) AS score_best,
     coalesce(sum(more_ms), 0) AS more_ms
   FROM taken GROUP BY user_id, lesson_id
+),
+row AS (
+  SELECT user_id, lesson_id, p.user_id IS NULL AS is_new, ({p_columns}) AS was,
+    coalesce(m.seen, p.seen, false) AS seen,
+    coalesce(m.completed, p.completed, false) AS completed,
+    coalesce(m.percent, p.percent, 0::smallint) AS percent,
+    least(coalesce(p.time_ms, 0) + m.more_ms, %(most)s)::bigint AS time_ms,
+    greatest(m.score_best, p.score_best) AS score_best,
+    CASE WHEN m.score_last_said THEN m.score_last ELSE p.score_last END AS score_last,
+    coalesce(m.updated_at, least(p.updated_at, %(now)s)) AS updated_at,
+    CASE WHEN s.last_seen_at > %(now)s THEN %(now)s ELSE s.last_seen_at END AS last_seen_at
+  FROM merged m LEFT JOIN {lesson_progress} p USING (user_id, lesson_id)
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN m.last_seen_at_said THEN m.last_seen_at ELSE p.last_seen_at END AS last_seen_at
+  ) s
 )
-SELECT user_id, lesson_id, p.user_id IS NULL AS is_new,
-  coalesce(m.seen, p.seen, false) AS seen,
-  coalesce(m.completed, p.completed, false) AS completed,
-  coalesce(m.percent, p.percent, 0) AS percent,
-  least(coalesce(p.time_ms, 0) + m.more_ms, %(most)s)::bigint AS time_ms,
-  greatest(m.score_best, p.score_best) AS score_best,
-  CASE WHEN m.score_last_said THEN m.score_last ELSE p.score_last END AS score_last,
-  coalesce(m.updated_at, least(p.updated_at, %(now)s)) AS updated_at,
-  CASE WHEN s.last_seen_at > %(now)s THEN %(now)s ELSE s.last_seen_at END AS last_seen_at
-FROM merged m LEFT JOIN {lesson_progress} p USING (user_id, lesson_id)
-CROSS JOIN LATERAL (
-  SELECT CASE WHEN m.last_seen_at_said THEN m.last_seen_at ELSE p.last_seen_at END AS last_seen_at
-) s
+SELECT user_id, lesson_id, is_new, {columns} FROM row WHERE was IS DISTINCT FROM ({columns})
 """
 
 _TELL = """
@@ -209,14 +222,11 @@ SET time_ms = greatest(c.time_ms, excluded.time_ms), ahead = greatest(c.ahead, e
 WHERE excluded.time_ms > c.time_ms OR excluded.ahead > c.ahead OR (c.ahead IS NULL AND excluded.ahead IS NOT NULL)
 """
 
-_COLUMNS = "seen, completed, percent, time_ms, score_best, score_last, updated_at, last_seen_at"
-_UPDATE = f"""
-UPDATE {{lesson_progress}} p SET ({_COLUMNS}) = (m.{_COLUMNS.replace(", ", ", m.")})
-FROM pg_temp.progress_merged m
-WHERE NOT m.is_new AND p.user_id = m.user_id AND p.lesson_id = m.lesson_id
-AND (p.{_COLUMNS.replace(", ", ", p.")}) IS DISTINCT FROM (m.{_COLUMNS.replace(", ", ", m.")})
+_UPDATE = """
+UPDATE {lesson_progress} p SET ({columns}) = ({m_columns})
+FROM pg_temp.progress_merged m WHERE NOT m.is_new AND p.user_id = m.user_id AND p.lesson_id = m.lesson_id
 """
-_CREATE = f"""
-INSERT INTO {{lesson_progress}} (user_id, lesson_id, {_COLUMNS})
-SELECT user_id, lesson_id, {_COLUMNS} FROM pg_temp.progress_merged WHERE is_new ORDER BY user_id, lesson_id
+_CREATE = """
+INSERT INTO {lesson_progress} (user_id, lesson_id, {columns})
+SELECT user_id, lesson_id, {columns} FROM pg_temp.progress_merged WHERE is_new ORDER BY user_id, lesson_id
 """
