@@ -160,7 +160,6 @@ def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: 
   WebToLearn   {sandbox}/api/v1   simulated; header X-Auth-Token: {token}
   Bakalari     {sandbox}/bakalari/control   simulated schools: what each holds, and how it behaves
   Log          {ui.log}
-
 """
     )
 

@@ -55,16 +55,16 @@ class Server:
         # Of this sync: a lesson that was refused is sent again as it was, and is not to get the old answer.
         key = hashlib.sha256(body + (wire.stamp(last_sync_at).encode() if last_sync_at else b"")).hexdigest()
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-        answer = self._ask("POST", self._url + "import/", headers, body)
+        answer, said = self._ask("POST", self._url + "import/", headers, body)
         try:
             refused = {int(each["lesson_id"]): _reason(each) for each in answer["rejected"]}
-            return Taken(wire.server_time(answer["received_at"]), refused)
+            return Taken(wire.server_time(said["X-Received-At"]), refused)
         except (ValueError, TypeError, KeyError):
             raise _not_the_server() from None
 
     def fetch(self, device_id: str) -> dict[int, Lesson]:
         """What the server knows of each lesson, and of this device's own time in it."""
-        answer = self._ask("GET", str(httpx.URL(self._url, params={"device_id": device_id})), {}, None)
+        answer, _ = self._ask("GET", str(httpx.URL(self._url, params={"device_id": device_id})), {}, None)
         if not isinstance(answer, list):
             raise _not_the_server()
         try:
@@ -72,7 +72,10 @@ class Server:
         except (ValueError, TypeError, KeyError):
             raise _not_the_server() from None
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Any:
+    def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[Any, httpx.Headers]:
+        """The answer's JSON, and its headers."""
         try:
             answer = self._client.request(
                 method, url, headers={**self._headers, **headers}, content=body, follow_redirects=False
@@ -81,7 +84,7 @@ class Server:
             raise SyncFailed(f"the server cannot be reached ({type(error).__name__})") from error
         if answer.status_code == httpx.codes.OK:
             try:
-                return wire.parse(answer.content)
+                return wire.parse(answer.content), answer.headers
             except wire.BadPayload:
                 raise _not_the_server() from None
         raise _failure(answer)

@@ -40,7 +40,7 @@ DEVICE_ID_LENGTH: Final = 255
 _SHOWN_OF_A_KEY = 40
 _TOO_DEEP = "the JSON is nested too deeply"
 _LESSON_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?[0-5]\d)?)?", re.ASCII)
 # Other digits and letters than these cannot be kept by the database, or not be told apart by people.
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 

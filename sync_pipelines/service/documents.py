@@ -143,14 +143,12 @@ class ImportAnswer(BaseModel):
             "rejected": [
                 {"lesson_id": "7", "code": "invalid", "field": "percent", "reason": "a whole number is expected"}
             ],
-            "received_at": _AT,
         }
     )
 
     imported: int = Field(ge=0, description="Lessons that were taken.")
     updated: int = Field(ge=0, description="Of these, the new ones and those whose updated_at moved forward.")
     rejected: list[RefusedLesson]
-    received_at: datetime = Field(description="The server's time, which stamps in the future became.")
 
 
 class Health(BaseModel):

@@ -30,11 +30,15 @@ __all__ = ["router"]
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _LESSON_ID = {"type": "integer", "minimum": 1, "maximum": MAX_TIME_MS}
-_REPLAYED = {
+_IMPORTED = {
+    "X-Received-At": {
+        "schema": {"type": "string", "format": "date-time"},
+        "description": "The server's time of the import, which stamps in the future became.",
+    },
     "Idempotency-Replayed": {
         "schema": {"type": "string", "const": "true"},
         "description": "Only where the import had come before: this is what was answered then.",
-    }
+    },
 }
 
 router = APIRouter(prefix="/api/v1/learning/progress", tags=["progress"])
@@ -112,7 +116,7 @@ def change_lesson(
     "POST",
     "/import/",
     responses=answers(
-        ImportAnswer, "What became of it.", 400, 401, 403, 409, 413, 415, 500, 503, headers=_REPLAYED
+        ImportAnswer, "What became of it.", 400, 401, 403, 409, 413, 415, 500, 503, headers=_IMPORTED
     ),
     openapi_extra={
         **json_body(ImportBody),
@@ -146,10 +150,12 @@ def import_progress(request: Request, user: Learner, database: Store, body: Json
         if replayed and given is None and any(one["code"] == "unknown_lesson" for one in answer["rejected"]):
             # A lesson that was unknown may be known by now, and nobody said that this is the same import.
             answer, replayed = merge(), False
-    return JSONResponse(answer, headers={"Idempotency-Replayed": "true"} if replayed else None)
+    headers = {"X-Received-At": answer.pop("received_at")}
+    return JSONResponse(answer, headers={**headers, **({"Idempotency-Replayed": "true"} if replayed else {})})
 
 
 def _merged(session: Session, user: str, imported: wire.Import) -> dict[str, Any]:
+    """The answer, and when it was: of an import that comes again, both are what they were."""
     merged = merge_changes(session, user, imported.device_id, imported.changes)
     unknown = [wire.Refusal(str(one), "unknown_lesson", "no lesson has this id") for one in merged.unknown]
     return {

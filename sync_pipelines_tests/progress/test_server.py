@@ -79,7 +79,7 @@ def ask(server: Server, request: pytest.FixtureRequest) -> Ask:
 
 
 def test_a_lesson_is_sent_whole_with_the_time_of_this_device_alone(answers: Answers, server: Server) -> None:
-    answers.reply(200, {"received_at": "2026-01-01T00:00:00.000000Z", "rejected": []})
+    answers.reply(200, {"rejected": []}, X_Received_At="2026-01-01T00:00:00.000000Z")
     answers.asked.clear()
     for last_sync_at in (None, None, datetime(2026, 1, 2, tzinfo=UTC)):
         server.send("device", LESSON, last_sync_at)
@@ -106,7 +106,7 @@ def test_what_the_server_says_is_taken_apart_into_this_devices_time_and_that_of_
 def test_a_refused_lesson_has_its_reason(answers: Answers, server: Server) -> None:
     refusal = {"lesson_id": "1", "code": "unknown_lesson", "field": None, "reason": "no lesson has this id"}
     odd = {**refusal, "lesson_id": "2", "code": "invalid", "field": "percent"}
-    answers.reply(200, {"received_at": "2026-01-01T00:00:00.5Z", "rejected": [refusal, odd]})
+    answers.reply(200, {"rejected": [refusal, odd]}, X_Received_At="2026-01-01T00:00:00.5Z")
     assert server.send("device", LESSON, None) == Taken(
         datetime(2026, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC),
         {1: "unknown_lesson: no lesson has this id", 2: "invalid: no lesson has this id (percent)"},
@@ -120,10 +120,8 @@ NOT_OURS = {
     "a number": 5,
     "a text": "ok",
     "an empty object": {},
-    "no time": {"rejected": []},
-    "no zone": {"rejected": [], "received_at": "2026-01-01T00:00:00"},
-    "no list": {"rejected": 5, "received_at": "2026-01-01T00:00:00Z"},
-    "no refusal": {"rejected": [{}], "received_at": "2026-01-01T00:00:00Z"},
+    "no list": {"rejected": 5},
+    "no refusal": {"rejected": [{}]},
     "a row": [5],
     "a row without this device's time": [{name: ROW[name] for name in ROW if name != "device_time_ms"}],
     "a row of no lesson": [{**ROW, "lesson_id": "1"}],
@@ -135,9 +133,18 @@ NOT_OURS = {
 def test_an_answer_that_is_not_the_servers_takes_nothing_and_later_may_help(
     answers: Answers, ask: Ask, body: Any
 ) -> None:
-    answers.reply(200, body)
+    answers.reply(200, body, X_Received_At="2026-01-01T00:00:00Z")
     with pytest.raises(SyncFailed, match="not the server's"):
         ask()
+
+
+@pytest.mark.parametrize("headers", [{}, {"X_Received_At": "2026-01-01T00:00:00"}, {"X_Received_At": ""}])
+def test_an_import_without_the_servers_time_was_answered_by_another(
+    answers: Answers, server: Server, headers: dict[str, str]
+) -> None:
+    answers.reply(200, {"rejected": []}, **headers)
+    with pytest.raises(SyncFailed, match="not the server's"):
+        server.send("device", LESSON, None)
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 307])

@@ -115,16 +115,18 @@ class Model:
             before, answer = self.ledger[place]
             assert before == sha256, "a key is one payload's"
             self.replays += 1
-            return JSONResponse(answer)
+            return answer
         now = self._clock()
         rows = self.stored.setdefault(learner, {})
         assert not payload.refused
         for identity in payload.changes.keys() & self.known:
             rows[identity] = merge(rows.get(identity), payload.changes[identity], payload.device_id, now)
         unknown = [wire.Refusal(str(i), "unknown_lesson", "none") for i in payload.changes.keys() - self.known]
-        answer = {"rejected": [one.to_json() for one in unknown], "received_at": wire.stamp(now)}
+        answer = JSONResponse(
+            {"rejected": [one.to_json() for one in unknown]}, headers={"X-Received-At": wire.stamp(now)}
+        )
         self.ledger[place] = sha256, answer
-        return JSONResponse(answer)
+        return answer
 
 
 @dataclass(frozen=True)

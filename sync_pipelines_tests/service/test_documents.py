@@ -115,7 +115,7 @@ def test_what_the_guide_sends_is_taken_and_answered_as_it_says(
 
     answers = [json.loads(code) for language, code in BLOCKS if language == "json"]
     said = run(imported)
-    assert {**said.json(), "received_at": ""} == {**answers[1], "received_at": ""}
+    assert said.json() == answers[1]
     assert run(imported).headers["Idempotency-Replayed"] == "true"
     newer = me.rows()
     assert run(asked).json() == [{**newer[0], "device_time_ms": 90_000}]

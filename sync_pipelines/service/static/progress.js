@@ -1136,8 +1136,8 @@ export class ProgressSync {
       const { receivedAt, refused } = understood(() => readAnswer(answer));
       await this.#store.acknowledge(device_id, sent, refused, receivedAt);
     }
-    const rows = await this.#call(aborter, `?device_id=${encodeURIComponent(device_id)}`);
-    const known = understood(() => readRows(rows));
+    const answer = await this.#call(aborter, `?device_id=${encodeURIComponent(device_id)}`);
+    const known = understood(() => readRows(answer.json));
     await this.#store.pull(device_id, known);
   }
 
@@ -1145,7 +1145,7 @@ export class ProgressSync {
    * @param {AbortController} aborter
    * @param {string} path
    * @param {RequestInit} [request]
-   * @returns {Promise<unknown>} the answer's JSON
+   * @returns {Promise<Answer>}
    */
   async #call(aborter, path, request = {}) {
     const late = new SyncError("later", "the server did not answer in time");
@@ -1155,9 +1155,9 @@ export class ProgressSync {
       const options = /** @type {RequestInit} */ ({ cache: "no-store", credentials: "omit", redirect: "error" });
       const response = await fetch(this.#url + path, { ...options, ...request, headers, signal: aborter.signal });
       if (!response.ok) throw await failureOf(response);
-      const answer = await response.json();
+      const json = await response.json();
       aborter.signal.throwIfAborted(); // what was answered to one learner is not written for the next
-      return answer;
+      return { json, headers: response.headers };
     } catch (error) {
       if (aborter.signal.aborted) throw aborter.signal.reason;
       if (error instanceof TypeError) throw new SyncError("later", "the server was not reached");
@@ -1251,13 +1251,15 @@ function understood(read) {
 /** @param {unknown} value @returns {value is Record<string, any>[]} */
 const isList = (value) => Array.isArray(value) && value.every(isObject);
 
-/** @param {any} answer to an import */
-function readAnswer(answer) {
-  const receivedAt = stamp(answer?.received_at);
-  if (receivedAt === null || !isList(answer.rejected)) throw new Unreadable("received_at, rejected");
+/** @typedef {{ json: any, headers: Headers }} Answer */
+
+/** @param {Answer} answer to an import */
+function readAnswer({ json, headers }) {
+  const receivedAt = stamp(headers.get("X-Received-At"));
+  if (receivedAt === null || !isList(json?.rejected)) throw new Unreadable("X-Received-At, rejected");
   /** @type {Map<string, Refusal>} */
   const refused = new Map();
-  for (const { lesson_id, ...why } of answer.rejected) refused.set(lesson_id, why);
+  for (const { lesson_id, ...why } of json.rejected) refused.set(lesson_id, why);
   return { receivedAt, refused };
 }
 
