@@ -1,7 +1,7 @@
 """The rules by which learning progress is merged. Pure: no clock, no I/O, no encoding.
 
 A server merges what devices say (`merge`); a device takes in what the server says (`acknowledge`, `pull`).
-`postgres/progress.py` says `merge` again in SQL, for many at once.
+`postgres/progress_bulk.py` says `merge_together` again in SQL, for many learners at once.
 """
 
 from __future__ import annotations
