@@ -81,7 +81,7 @@ def _mapped(connection: sa.Connection) -> list[list[str]]:
 def _devices(mapped: list[list[str]]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Each learner reads some courses from their beginning, the first ones more than the last, on two devices."""
     chance = random.Random(_SEED)  # noqa: S311
-    easy = [chance.uniform(0.4, 1.2) for _ in mapped]
+    easy = [chance.uniform(0.1, 0.9) for _ in mapped]
     now = datetime.now(UTC)
     for number in range(1, _LEARNERS + 1):
         said: dict[str, dict[str, Any]] = {device: {} for device in _DEVICES}
@@ -94,7 +94,7 @@ def _devices(mapped: list[list[str]]) -> Iterator[tuple[str, str, dict[str, Any]
 
 
 def _lesson(chance: random.Random, easy: float, now: datetime) -> dict[str, Any]:
-    percent = min(100, round(chance.randint(20, 160) * easy))
+    percent = 100 if chance.random() < easy else chance.randint(5, 95)
     at = stamp(now - timedelta(minutes=chance.randint(10, 60 * 24 * 20)))
     return {
         "seen": True,

@@ -51,9 +51,7 @@ class Inbox:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingsError(
-                f"SYNC_HOME: the inbox {self.folder} cannot be made: {error.strerror}"
-            ) from error
+            raise SettingsError(f"SYNC_HOME: the inbox {self.folder} cannot be made: {error.strerror}") from error
 
     def waiting(self) -> Iterator[StateFile]:
         """The files that were dropped and are whole, in the order of their names. Raises SourceUnavailable."""

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from sync_pipelines.progress import wire
 from sync_pipelines.progress.columns import ChangeColumns, columns_of
-from sync_pipelines.progress.merge import MAX_TIME_MS, NEVER, Change
+from sync_pipelines.progress.merge import MAX_TIME_MS, Change
 from sync_pipelines.progress.wire import BadPayload, LessonRefused, Refusal
 
 __all__ = ["State", "read_by_columns", "read_by_lessons", "read_state"]
@@ -111,12 +111,8 @@ def read_by_lessons(body: bytes) -> State:
 
 
 def _change_of(value: Any) -> Change:
-    """A kept lesson: the device's own time is what it sends, and what nobody dated loses to all that is dated."""
-    if not isinstance(value, dict):
-        return wire.change_of(value)
-    if value.get("updated_at") is None:
-        value = {**value, "updated_at": wire.stamp(NEVER)}
-    if "own_time_ms" not in value:
+    """A kept lesson: the device's own time is what it sends."""
+    if not isinstance(value, dict) or "own_time_ms" not in value:
         return wire.change_of(value)
     try:
         return wire.change_of({**value, "time_ms": value["own_time_ms"]})

@@ -226,8 +226,10 @@ def test_what_is_left_out_is_told_from_what_is_null() -> None:
 
 
 @pytest.mark.parametrize("lesson", [without("updated_at"), {**LESSON, "updated_at": None}])
-def test_a_lesson_that_nobody_dated_is_as_old_as_can_be(lesson: dict[str, Any]) -> None:
-    assert read_state(file_with(lesson)).changes.updated_at == [NEVER]
+def test_a_lesson_that_nobody_dated_is_refused_and_stops_no_other(lesson: dict[str, Any]) -> None:
+    state = read_state(file_with(lessons={"7": lesson, "8": LESSON}))
+    assert state.changes.lesson_id == [8]
+    assert [(refusal.key, refusal.field) for refusal in state.refused] == [("7", "updated_at")]
 
 
 @pytest.mark.parametrize(
