@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -95,10 +95,7 @@ def answer_once(
 def merge_changes(session: Session, user_id: str, device_id: str, changes: Mapping[int, Change]) -> Merged:
     """Merge what a device says, all of it in one transaction. Two at once wait for each other's lessons."""
     with session.cursor() as cursor:
-        lessons = session.table("wtl.lessons")
-        ids = [str(identity) for identity in changes]
-        query = f"SELECT wtl_lesson_id::bigint FROM {lessons} WHERE wtl_lesson_id = ANY(%s) ORDER BY 1"
-        known = [row[0] for row in cursor.execute(query, [ids])]
+        known = _known(session, cursor, changes)
         stored, now = _locked(session, cursor, user_id, known)
         merged = {identity: merge(stored[identity], changes[identity], device_id, now) for identity in known}
         _write(session, cursor, user_id, device_id, stored, merged)
@@ -108,6 +105,18 @@ def merge_changes(session: Session, user_id: str, device_id: str, changes: Mappi
     )
     unknown = [identity for identity in changes if identity not in merged]
     return Merged(len(known), updated, unknown, now)
+
+
+def _known(session: Session, cursor: Any, lessons: Iterable[int]) -> list[int]:
+    """Those that a platform has or had, in ascending order; its rows may lie in another application's table."""
+    rows, bindings = session.table("wtl.lessons"), session.table("sync.external_refs")
+    ids = [str(identity) for identity in lessons]
+    query = (
+        f"SELECT wtl_lesson_id::bigint FROM {rows} WHERE wtl_lesson_id = ANY(%s) "
+        f"UNION SELECT external_id::bigint FROM {bindings} "
+        "WHERE system = 'wtl' AND type = 'lesson' AND external_id = ANY(%s) ORDER BY 1"
+    )
+    return [row[0] for row in cursor.execute(query, [ids, ids])]
 
 
 def _locked(

@@ -96,6 +96,7 @@ def merge_landed(session: Session, *, portion: int = PORTION, now: datetime | No
     }
     names |= {
         "lessons": session.table("wtl.lessons"),
+        "bindings": session.table("sync.external_refs"),
         "columns": ", ".join(_COLUMNS),
         "p_columns": ", ".join(f"p.{column}" for column in _COLUMNS),
         "m_columns": ", ".join(f"m.{column}" for column in _COLUMNS),
@@ -137,7 +138,10 @@ def _merge_portion(cursor: Any, names: Mapping[str, str], number: int, now: date
 _DIVIDE = """
 CREATE TEMP TABLE progress_portions AS
 WITH known AS (
-  SELECT d.id, d.user_id FROM {device_states} d JOIN {lessons} l ON l.wtl_lesson_id = d.lesson_id::text
+  SELECT d.id, d.user_id FROM {device_states} d JOIN (
+    SELECT wtl_lesson_id COLLATE "C" AS id FROM {lessons}
+    UNION SELECT external_id FROM {bindings} WHERE system = 'wtl' AND type = 'lesson'
+  ) l ON l.id = d.lesson_id::text COLLATE "C"
 ),
 learner AS (
   SELECT user_id, (sum(count(*)) OVER (ORDER BY user_id) - 1)::bigint / {portion} AS portion

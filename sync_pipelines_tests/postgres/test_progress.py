@@ -99,6 +99,11 @@ def test_unknown_lessons_are_named_and_leave_nothing(
     lessons: None, session: Session, query: Callable[..., Any]
 ) -> None:
     query("UPDATE wtl.lessons SET remote_deleted_at = now() WHERE wtl_lesson_id = '3'")
+    query("DELETE FROM wtl.lessons WHERE wtl_lesson_id = '20'")
+    query(
+        "INSERT INTO sync.external_refs (system, type, external_id, internal_id) "
+        "VALUES ('wtl', 'lesson', '20', gen_random_uuid()), ('wtl', 'course', '4', gen_random_uuid())"
+    )
     merged = merge_changes(session, "anna", "", {3: Change(LONG_AGO), 4: Change(LONG_AGO), 20: Change(LONG_AGO)})
     assert (merged.imported, merged.updated, merged.unknown) == (2, 2, [4])
     assert list(progress_of(session, "anna")) == [3, 20]

@@ -169,13 +169,20 @@ def test_a_lesson_that_is_refused_is_kept_whole_until_a_good_one_comes(
 def test_lessons_that_no_platform_has_wait_until_one_has(
     lessons: None, inbox: Inbox, progress_settings: Settings, query: Callable[..., Any], database: Database
 ) -> None:
-    drop(inbox, "anna/a.json", state("phone", {"1": lesson(), "777": lesson(percent=70)}))
+    drop(inbox, "anna/a.json", state("phone", {"1": lesson(), "777": lesson(percent=70), "778": lesson()}))
     _, merged = run(progress_settings)
-    assert (merged.created, merged.facts["waiting"]) == (1, 1)
+    assert (merged.created, merged.facts["waiting"]) == (1, 2)
     query("INSERT INTO wtl.lessons (wtl_lesson_id, title) VALUES ('777', 'new')")
     _, merged = run(progress_settings)
-    assert (merged.created, merged.facts["waiting"]) == (1, 0)
+    assert (merged.created, merged.facts["waiting"]) == (1, 1)
     assert rows(database, "anna")["anna", 777].row.percent == 70
+    # Of a platform whose lessons lie in another application's table.
+    query(
+        "INSERT INTO sync.external_refs (system, type, external_id, internal_id) "
+        "VALUES ('wtl', 'lesson', '778', gen_random_uuid()), ('wtl', 'lesson', '777', gen_random_uuid())"
+    )
+    _, merged = run(progress_settings)
+    assert (merged.created, merged.facts["waiting"]) == (1, 0)
 
 
 def test_a_plan_says_how_much_there_is_and_touches_nothing(
