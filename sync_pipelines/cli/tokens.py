@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from sync_pipelines.cli.results import printable, show_rows
 from sync_pipelines.cli.workplace import database_at_hand
 from sync_pipelines.errors import SyncError
 from sync_pipelines.flows.database import open_database, require_schema
+from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.api_tokens import SCOPES, ApiToken, create_token, list_tokens, revoke_token
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.settings import Settings
@@ -29,8 +31,12 @@ def command() -> None:
     """Who may call the service (`serve`): operators, viewers, and learners for their own progress."""
 
 
-def _name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not 0 < len(value.strip()) <= len(value) <= _LONGEST_NAME or not value.isprintable() or value.isdigit():
+def _name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if (
+        (value is not None and not 0 < len(value.strip()) <= len(value) <= _LONGEST_NAME)
+        or not value.isprintable()
+        or value.isdigit()
+    ):
         raise click.BadParameter(f"at most {_LONGEST_NAME} printable characters, not digits alone")
     return value
 
@@ -44,18 +50,21 @@ def _subject(_context: click.Context, _parameter: click.Parameter, value: str | 
 
 
 @command.command()
-@click.option("--name", required=True, callback=_name, help="What people call it: who or what it is for.")
+@click.option("--name", callback=_name, help="What people call it: who or what it is for.  [default: its scope]")
 @click.option(
     "--scope", "scopes", required=True, multiple=True, type=click.Choice(SCOPES), help="May be repeated."
 )
 @click.option("--subject", callback=_subject, metavar="ID", help="The learner whose progress it opens.")
 @click.option("--expires-days", type=click.IntRange(1, 36_500), help="For so many days.  [default: for ever]")
 @_as_json
-def create(name: str, scopes: Sequence[Any], subject: str | None, expires_days: int | None, as_json: bool) -> int:
+def create(
+    name: str | None, scopes: Sequence[Any], subject: str | None, expires_days: int | None, as_json: bool
+) -> int:
     """Make a token and print it, this once: it is kept nowhere."""
     if ("learner" in scopes) != (subject is not None):
         raise click.UsageError("--scope learner and --subject belong together: whose progress does it open?")
-    with _database() as session:
+    name = name or f"{'+'.join(dict.fromkeys(scopes))}-{secrets.token_hex(3)}"
+    with _database(up_to_date=True) as session:
         token, made = create_token(
             session, name, {*scopes}, subject, None if expires_days is None else timedelta(days=expires_days)
         )
@@ -63,7 +72,7 @@ def create(name: str, scopes: Sequence[Any], subject: str | None, expires_days: 
         click.echo(json.dumps({"token": token, **_described(made)}))
     else:
         click.echo(token)
-        click.echo(f"token {made.id} ({printable(name)}): keep it, it is not shown again", err=True)
+        click.echo(f"token {made.id} ({printable(made.name)}): keep it, it is not shown again", err=True)
     return 0
 
 
@@ -101,10 +110,11 @@ def revoke(name_or_id: str, as_json: bool) -> int:
 
 
 @contextmanager
-def _database() -> Generator[Session, None, None]:
+def _database(*, up_to_date: bool = False) -> Generator[Session, None, None]:
+    """The database; `up_to_date` brings an older schema up to this version's, as a run would."""
     with database_at_hand(Settings.load()) as settings:
         database = open_database(settings, "tokens")
-        require_schema(database)
+        (migrate.upgrade if up_to_date else require_schema)(database)
         with database.session() as session:
             yield session
 

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -47,10 +48,20 @@ def test_a_name_is_of_one_token_that_is_in_force(cli: Run, database_url: str) ->
     assert "in force" in one_clear_line(cli(*again, SYNC_DATABASE_URL=database_url), 1)
 
 
+def test_without_a_name_each_has_one_of_its_own_and_an_empty_database_is_made_ready(
+    cli: Run, create_database: Callable[..., str]
+) -> None:
+    url = create_database(empty=True)
+    command = ["tokens", "create", "--scope", "learner", "--subject", "user-1", "--json"]
+    names = [result(cli(*command, SYNC_DATABASE_URL=url))["name"] for _ in range(2)]
+    assert all(re.fullmatch(r"learner-[0-9a-f]{6}", name) for name in names)
+    assert names[0] != names[1]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--scope", "viewer"],
+        [],
         ["--name", "a"],
         ["--name", "a", "--scope", "admin"],
         ["--name", "a", "--scope", "learner"],
