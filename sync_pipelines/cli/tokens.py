@@ -32,10 +32,8 @@ def command() -> None:
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if (
-        (value is not None and not 0 < len(value.strip()) <= len(value) <= _LONGEST_NAME)
-        or not value.isprintable()
-        or value.isdigit()
+    if value is not None and (
+        not 0 < len(value.strip()) <= len(value) <= _LONGEST_NAME or not value.isprintable() or value.isdigit()
     ):
         raise click.BadParameter(f"at most {_LONGEST_NAME} printable characters, not digits alone")
     return value
