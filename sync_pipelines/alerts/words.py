@@ -14,7 +14,7 @@ from sync_pipelines.flows.spec import Sites
 
 __all__ = ["Words", "clock_time", "count", "has_members", "label", "lasted", "number", "sentence", "words"]
 
-_SPELT = {"webtolearn": "WebToLearn"}
+_SPELT = {"webtolearn": "WebToLearn", "progress": "Learning progress"}
 _OF_NO_FLOW = {"database": "The database", "dagster": "Dagster's daemon"}
 
 

@@ -114,7 +114,8 @@ def test_there_are_words_for_every_event_of_every_kind_and_subject(kind: Kind, s
 
 def test_every_flow_of_the_registry_has_a_name() -> None:
     titles = [message("start", incident(subject=name)).title for name in FLOWS_BY_NAME]
-    assert titles == ["✗ WebToLearn: sync fails", "✗ WebToLearn courses: sync fails", "✗ Bakalari: sync fails"]
+    names = ["WebToLearn", "WebToLearn courses", "Bakalari", "Learning progress"]
+    assert titles == [f"✗ {name}: sync fails" for name in names]
 
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=40)

@@ -95,9 +95,7 @@ device_states = sa.Table(
 course_summary = sa.Table(
     "course_summary",
     metadata,
-    sa.Column(
-        "course_id", UUID(as_uuid=False), sa.ForeignKey("wtl.courses.id", ondelete="CASCADE"), primary_key=True
-    ),
+    sa.Column("course_id", UUID(as_uuid=False), primary_key=True, comment="wtl.courses.id"),
     sa.Column("lessons", sa.Integer, nullable=False, comment="that the course has"),
     sa.Column("learners", sa.Integer, nullable=False, comment="who have progress in any of them"),
     sa.Column("seen", sa.BigInteger, nullable=False, comment="lessons seen, over all learners"),

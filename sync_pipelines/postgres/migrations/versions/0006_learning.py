@@ -147,9 +147,8 @@ def _imports() -> None:
 def _summary() -> None:
     op.create_table(
         "course_summary",
-        sa.Column(
-            "course_id", UUID(as_uuid=False), sa.ForeignKey("wtl.courses.id", ondelete="CASCADE"), primary_key=True
-        ),
+        # No foreign key: who empties the platform's tables is not to be stopped by what is made of them.
+        sa.Column("course_id", UUID(as_uuid=False), primary_key=True, comment="wtl.courses.id"),
         sa.Column("lessons", sa.Integer, nullable=False, comment="that the course has"),
         sa.Column("learners", sa.Integer, nullable=False, comment="who have progress in any of them"),
         sa.Column("seen", sa.BigInteger, nullable=False, comment="lessons seen, over all learners"),
