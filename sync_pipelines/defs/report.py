@@ -24,7 +24,8 @@ _LENGTH = timedelta(days=7)
         "How the syncs of the last **seven days** went, by flow: how many runs, how many of them succeeded, how "
         "long they took, how old what we have is, and what they changed.\n\n"
         "`report` in the metadata shows the figures and plots; `page` is a file with the same. `wtl` are the "
-        "platform's lists, `wtl_courses` what is read by course, `bakalari` the schools."
+        "platform's lists, `wtl_courses` what is read by course, `bakalari` the schools, `progress` what learners "
+        "did offline."
     ),
     owners=["team:data"],
     kinds={"pandas", "matplotlib"},

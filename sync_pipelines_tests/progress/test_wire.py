@@ -88,7 +88,14 @@ REFUSED = [
     ("updated_at", None, "is missing"),
     *[
         ("updated_at", value, TIME)
-        for value in ("", "yesterday", 1768213230, "2026-01-12", "٢٠٢٦-01-12T10:20:30Z")
+        for value in (
+            "",
+            "yesterday",
+            1768213230,
+            "2026-01-12",
+            "2026-01-12T10:20:30+02:60",
+            "٢٠٢٦-01-12T10:20:30Z",
+        )
     ],
     *[("updated_at", value, TIME) for value in (" " + STAMP, STAMP + "\n", "2026-W03-1T10:20:30Z", [STAMP])],
     *[("updated_at", value, "has no time zone") for value in ("2026-01-12T10:20:30", "2026-01-12 10:20")],
