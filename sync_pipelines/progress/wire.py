@@ -31,6 +31,7 @@ __all__ = [
     "read_lessons",
     "row_of",
     "server_time",
+    "shown",
     "stamp",
 ]
 
@@ -135,12 +136,12 @@ def read_lessons(lessons: Mapping[str, Any], read: Callable[[Any], T]) -> tuple[
     refused: list[Refusal] = []
     for key, value in lessons.items():
         if key in repeated:
-            refused.append(Refusal(_shown(key), "duplicate", "the lesson stands there more than once"))
+            refused.append(Refusal(shown(key), "duplicate", "the lesson stands there more than once"))
             continue
         try:
             changes[lesson_id(key)] = read(value)
         except LessonRefused as error:
-            refused.append(Refusal(_shown(key), "invalid", error.why, error.field))
+            refused.append(Refusal(shown(key), "invalid", error.why, error.field))
     return dict(sorted(changes.items())), refused
 
 
@@ -261,6 +262,7 @@ def _sha256(payload: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _shown(key: str) -> str:
+def shown(key: str) -> str:
+    """A key as it is named to people: cut where it is long, and without what is no letter."""
     writable = _UNWRITABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), key)
     return writable if len(writable) <= _SHOWN_OF_A_KEY else writable[: _SHOWN_OF_A_KEY - 1] + "…"

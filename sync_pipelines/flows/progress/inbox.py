@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sync_pipelines.errors import SettingsError, SourceUnavailable
+from sync_pipelines.errors import SettingsError, SourceError, SourceUnavailable
 from sync_pipelines.settings import Settings
 
 __all__ = ["Inbox", "StateFile"]
@@ -24,10 +24,14 @@ _REASON = ".reason.txt"
 
 @dataclass(frozen=True)
 class StateFile:
-    """A file. `folder` is the one it was dropped into, below the inbox: its learner's user_id, or none."""
+    """A file. `folder` is the one it was dropped into, below the inbox: its learner's user_id, or none.
+
+    `size` is in bytes, as of when it was seen.
+    """
 
     path: Path
     folder: str | None
+    size: int = 0
 
     @property
     def within(self) -> Path:
@@ -72,11 +76,16 @@ class Inbox:
         return sum(not file.path.name.endswith(_REASON) for file in files)
 
     def claim(self, file: StateFile) -> StateFile | None:
-        """Take a waiting file, so that it is nobody else's; None where it is gone."""
+        """Take a waiting file, so that it is nobody else's; None where it is gone.
+
+        Raises SourceError where this one cannot be moved, SourceUnavailable where none can.
+        """
         return self._move(file, self.folder / _CLAIMED)
 
     def archive(self, file: StateFile) -> None:
-        """Put a file away that was imported."""
+        """Put a file away that was imported; what lies in the archive already stays where it is."""
+        if file.path.is_relative_to(self.folder / _ARCHIVE):
+            return
         self._move(file, self.folder / _ARCHIVE / f"{datetime.now(UTC):%Y-%m-%d}")
 
     def set_aside(self, file: StateFile, reason: str) -> None:
@@ -91,9 +100,9 @@ class Inbox:
         for entry in _entries(folder):
             if entry.is_dir(follow_symlinks=False):
                 files = [e for e in _entries(Path(entry.path)) if e.is_file(follow_symlinks=False)]
-                yield from (StateFile(Path(file.path), entry.name) for file in files)
+                yield from (StateFile(Path(file.path), entry.name, _size(file)) for file in files)
             elif entry.is_file(follow_symlinks=False):
-                yield StateFile(Path(entry.path), None)
+                yield StateFile(Path(entry.path), None, _size(entry))
 
     def _move(self, file: StateFile, into: Path) -> StateFile | None:
         """A file of the same name is not overwritten: this one is given a number."""
@@ -103,12 +112,21 @@ class Inbox:
             for name in _names(file.path):
                 if not (place / name).exists():
                     os.rename(file.path, place / name)  # noqa: PTH104
-                    return StateFile(place / name, file.folder)
+                    return StateFile(place / name, file.folder, file.size)
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise SourceError("a file of the inbox is not ours to move, nor is its folder") from error
         except OSError as error:
             raise SourceUnavailable(f"a file of the inbox cannot be moved: {error.strerror}") from error
         return None
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0  # somebody has taken it back, and so will nobody read it
 
 
 def _names(path: Path) -> Iterator[str]:

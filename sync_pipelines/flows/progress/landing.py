@@ -10,25 +10,27 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from sync_pipelines.core import ExternalKey, Reject, Stage
-from sync_pipelines.errors import SourceUnavailable
+from sync_pipelines.errors import SourceError, SourceUnavailable
 from sync_pipelines.flows.progress.inbox import Inbox, StateFile
-from sync_pipelines.flows.progress.states import State, read_state
+from sync_pipelines.flows.progress.states import State, read_state, user_id_of
 from sync_pipelines.flows.spec import LocalRun
 from sync_pipelines.postgres.progress import note_imports, noted_imports
 from sync_pipelines.postgres.progress_bulk import LandedState, land
 from sync_pipelines.postgres.state import PostgresStateStore
-from sync_pipelines.progress.wire import BadPayload, parse
+from sync_pipelines.progress.wire import BadPayload, parse, shown
 
 __all__ = ["REFUSED", "land_files"]
 
 #: The system of the keys of lessons that are refused: the learner, the device and the lesson, as JSON.
 REFUSED = "progress:lesson"
 _FILES_AT_A_TIME = 1000
+_BYTES_AT_A_TIME = 64 * 1024 * 1024
 _MEGABYTES_OF_A_FILE = 16
+_STUCK = "stuck"
 _IMPORTED = "imported from the inbox"
 
 
@@ -53,12 +55,16 @@ def land_files(run: LocalRun) -> None:
     facts = Counter[str](lessons=0, refused_lessons=0)
     if not run.plan:
         inbox.make()
-    for files in _some(_files(run, inbox)):
+    for files in _some(_files(run, inbox, facts)):
         _land(run, inbox, files, facts)
         run.on_read(run.tally.created + run.tally.skipped + run.tally.failed, None)
     if aside := run.tally.failed:
         files = "1 file" if aside == 1 else f"{aside} files"
         run.tally.error(f"{files} set aside in {inbox.folder}/_set_aside, with the reason beside it")
+    if stuck := facts.pop(_STUCK, 0):
+        files = "1 file is" if stuck == 1 else f"{stuck} files are"
+        run.tally.error(f"{files} not ours to move: give us the folders below {inbox.folder} to write in")
+        run.tally.failed += stuck
     if refused := facts["refused_lessons"]:
         lessons = "1 lesson" if refused == 1 else f"{refused} lessons"
         run.tally.error(f"{lessons} refused: see `sync-pipelines rejects list --stream progress/imports`")
@@ -66,20 +72,36 @@ def land_files(run: LocalRun) -> None:
     run.tally.complete = True
 
 
-def _files(run: LocalRun, inbox: Inbox) -> Iterator[StateFile]:
+def _files(run: LocalRun, inbox: Inbox, facts: Counter[str]) -> Iterator[StateFile]:
     """What a killed run left first. A plan looks at files where they lie."""
     yield from list(inbox.claimed())
     for file in list(inbox.waiting()):
         if run.plan:
             yield file
-        elif claimed := inbox.claim(file):
-            yield claimed
+            continue
+        try:
+            claimed = inbox.claim(file)
+        except SourceError as error:
+            if error.ends_run:
+                raise
+            facts[_STUCK] += 1
+        else:
+            yield from (claimed,) if claimed else ()
     if run.full:
         yield from list(inbox.archived())
 
 
-def _some(files: Iterator[StateFile]) -> Iterator[list[StateFile]]:
-    while some := list(islice(files, _FILES_AT_A_TIME)):
+def _some(files: Iterable[StateFile]) -> Iterator[list[StateFile]]:
+    """So many that they can be held in memory."""
+    some: list[StateFile] = []
+    size = 0
+    for file in files:
+        some.append(file)
+        size += file.size
+        if len(some) == _FILES_AT_A_TIME or size > _BYTES_AT_A_TIME:
+            yield some
+            some, size = [], 0
+    if some:
         yield some
 
 
@@ -145,14 +167,16 @@ def _settled(store: PostgresStateStore, reads: Sequence[_Read]) -> Iterator[Exte
 
 def _read(file: StateFile) -> _Read:
     """Raises BadPayload for what no one can import, SourceUnavailable where the disk fails."""
+    if file.size > _MEGABYTES_OF_A_FILE * 1024 * 1024:
+        raise BadPayload(f"the file is larger than {_MEGABYTES_OF_A_FILE} MB: no device's state is")
     try:
-        if file.path.stat().st_size > _MEGABYTES_OF_A_FILE * 1024 * 1024:
-            raise BadPayload(f"the file is larger than {_MEGABYTES_OF_A_FILE} MB: no device's state is")
         body = file.path.read_bytes()
+    except PermissionError:
+        raise BadPayload("the file is not ours to read") from None
     except OSError as error:
         raise SourceUnavailable(f"a file of the inbox cannot be read: {error.strerror}") from error
     state = read_state(body)
-    user_id = state.user_id or file.folder
+    user_id = state.user_id or user_id_of(file.folder)
     if user_id is None:
         raise BadPayload("nobody can tell whose it is: give it a user_id, or put it into a folder of that name")
     if file.folder not in (None, user_id):
@@ -162,7 +186,7 @@ def _read(file: StateFile) -> _Read:
 
 
 def _rejects(user_id: str, state: State, body: bytes) -> list[Reject]:
-    lessons: dict[str, Any] = parse(body)["lessons"]
+    lessons: dict[str, Any] = {shown(key): value for key, value in parse(body)["lessons"].items()}
     return [
         Reject(
             _key(user_id, state.device_id, refusal.key),

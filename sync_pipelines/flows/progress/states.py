@@ -20,7 +20,7 @@ from sync_pipelines.progress.columns import ChangeColumns, columns_of
 from sync_pipelines.progress.merge import MAX_TIME_MS, Change
 from sync_pipelines.progress.wire import BadPayload, LessonRefused, Refusal
 
-__all__ = ["State", "read_by_columns", "read_by_lessons", "read_state"]
+__all__ = ["State", "read_by_columns", "read_by_lessons", "read_state", "user_id_of"]
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ def read_by_columns(body: bytes) -> State | None:
         unique = "\\" not in text and text.count('"updated_at"') == len(file.lessons)
         if file.schema_version != _SCHEMA_VERSION or not unique:
             return None
-        return State(wire.device_id(file.device_id), _user_id(file.user_id), _columns(file.lessons))
+        return State(wire.device_id(file.device_id), user_id_of(file.user_id), _columns(file.lessons))
     except ValueError:
         return None
 
@@ -106,7 +106,7 @@ def read_by_lessons(body: bytes) -> State:
         raise BadPayload("lessons: an object is expected, by lesson id")
     changes, refused = wire.read_lessons(lessons, _change_of)
     return State(
-        wire.device_id(value.get("device_id")), _user_id(value.get("user_id")), columns_of(changes), refused
+        wire.device_id(value.get("device_id")), user_id_of(value.get("user_id")), columns_of(changes), refused
     )
 
 
@@ -120,7 +120,7 @@ def _change_of(value: Any) -> Change:
         raise LessonRefused("own_time_ms" if error.field == "time_ms" else error.field, error.why) from None
 
 
-def _user_id(value: Any) -> str | None:
+def user_id_of(value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= _USER_ID_LENGTH or _UNWRITABLE.search(value):

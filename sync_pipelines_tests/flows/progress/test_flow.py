@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -148,21 +149,35 @@ def test_a_file_that_nobody_can_import_is_set_aside_with_the_reason_and_stops_no
     assert not any("anna" in sentence or "bruno" in sentence for sentence in imported.errors)
 
 
+def test_a_folder_that_is_nobodys_id_and_a_file_of_no_device_are_set_aside(
+    lessons: None, inbox: Inbox, progress_settings: Settings
+) -> None:
+    for name in (os.fsdecode(b"a\xffb"), "tab\there", "x" * 200 + "ż" * 20):
+        drop(inbox, f"{name}/state.json", state("phone", {"1": lesson()}))
+    with drop(inbox, "anna/large.json", b"").open("wb") as large:
+        large.truncate(17 * 1024 * 1024)
+    imported, merged = run(progress_settings)
+    assert (imported.failed, imported.created, merged.created) == (3, 1, 1)
+    assert inbox.set_aside_count() == 3
+
+
 def test_a_lesson_that_is_refused_is_kept_whole_until_a_good_one_comes(
     lessons: None, inbox: Inbox, progress_settings: Settings, query: Callable[..., Any], database: Database
 ) -> None:
-    bad = {"1": lesson(), "2": lesson(percent=101), "03": lesson()}
+    long = "9" * 400
+    bad = {"1": lesson(), "2": lesson(percent=101), "03": lesson(), long: lesson(percent=7)}
     drop(inbox, "anna/a.json", state("phone", bad))
     imported, _ = run(progress_settings)
-    assert imported.facts["refused_lessons"] == 2
+    assert imported.facts["refused_lessons"] == 3
     rejects = "SELECT external_id, error, payload, resolved_at IS NULL FROM sync.rejects ORDER BY external_id"
-    first, second = query(rejects)
+    first, second, third = query(rejects)
     assert first[0] == '["anna", "phone", "03"]'
+    assert third[2] == bad[long]
     assert second[:3] == ('["anna", "phone", "2"]', "percent: a whole number from 0 to 100 is expected", bad["2"])
     assert list(rows(database, "anna")) == [("anna", 1)]
     drop(inbox, "anna/b.json", state("phone", {"2": lesson()}))
     run(progress_settings)
-    assert [open_ for _, _, _, open_ in query(rejects)] == [True, False]
+    assert [open_ for _, _, _, open_ in query(rejects)] == [True, False, True]
     assert list(rows(database, "anna")) == [("anna", 1), ("anna", 2)]
 
 
@@ -203,13 +218,13 @@ def test_a_full_run_reads_the_archive_again(
 ) -> None:
     drop(inbox, "anna/a.json", state("phone", {"1": lesson()}))
     run(progress_settings)
-    before = rows(database, "anna")
+    before, archive = rows(database, "anna"), lies_in(inbox)
     query("TRUNCATE learning.lesson_progress, learning.device_time")
     again = Runner(progress_settings).run(IMPORTS, full=True)
     Runner(progress_settings).run(LESSON_PROGRESS)
     assert (again.skipped, again.failed) == (1, 0)
     assert rows(database, "anna") == before
-    assert len(list(inbox.archived())) == 1
+    assert lies_in(inbox) == archive
 
 
 def test_a_run_that_is_killed_loses_nothing_and_imports_nothing_twice(

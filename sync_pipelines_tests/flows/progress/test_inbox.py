@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_pipelines.errors import SettingsError, SourceUnavailable
+from sync_pipelines.errors import SettingsError, SourceError, SourceUnavailable
 from sync_pipelines.flows.progress.inbox import Inbox
 from sync_pipelines_tests.flows.progress.conftest import drop, lies_in
 
@@ -71,3 +75,34 @@ def test_a_disk_that_fails_is_said_and_may_be_tried_again(tmp_path: Path) -> Non
         inbox.claim(waiting)
     assert raised.value.transient
     assert waiting.path.read_bytes() == b"{}"
+
+
+@contextmanager
+def as_nobody() -> Generator[None, None, None]:
+    """Root may move everything, and is nobody for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_that_is_not_ours_to_move_is_its_own_trouble() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        inbox = Inbox(Path(folder))
+        for name in ("anna/a.json", "bruno/b.json"):
+            drop(inbox, name, b"{}")
+        for path in (inbox.folder, inbox.folder / "anna"):
+            path.chmod(0o777)
+        (inbox.folder / "bruno").chmod(0o555)
+        ours, theirs = inbox.waiting()
+        with as_nobody():
+            assert inbox.claim(ours) is not None
+            with pytest.raises(SourceError, match="not ours to move") as raised:
+                inbox.claim(theirs)
+        assert not raised.value.ends_run
+        assert theirs.path.read_bytes() == b"{}"
+        (inbox.folder / "bruno").chmod(0o755)
