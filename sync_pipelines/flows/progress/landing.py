@@ -107,7 +107,7 @@ def _some(files: Iterable[StateFile]) -> Iterator[list[StateFile]]:
 
 def _land(run: LocalRun, inbox: Inbox, files: Iterable[StateFile], facts: Counter[str]) -> None:
     good: dict[str, _Read] = {}
-    again: list[StateFile] = []
+    twice: list[StateFile] = []
     bad: list[tuple[StateFile, str]] = []
     for file in files:
         try:
@@ -116,24 +116,19 @@ def _land(run: LocalRun, inbox: Inbox, files: Iterable[StateFile], facts: Counte
             bad.append((file, str(error)))
             continue
         if read.key in good:
-            again.append(file)
+            twice.append(file)
         else:
             good[read.key] = read
     new = _keep(run, list(good.values()))
-    for read in good.values():
-        if read.key in new:
-            facts["lessons"] += len(read.state.changes.lesson_id)
-            facts["refused_lessons"] += len(read.refused)
-        else:
-            again.append(read.file)
+    for key in new:
+        facts["lessons"] += len(good[key].state.changes.lesson_id)
+        facts["refused_lessons"] += len(good[key].refused)
     run.tally.created += len(new)
-    run.tally.skipped += len(again)
+    run.tally.skipped += len(good) - len(new) + len(twice)
     run.tally.failed += len(bad)
     if run.plan:
         return
-    for read in good.values():
-        inbox.archive(read.file)
-    for file in again:
+    for file in (*(read.file for read in good.values()), *twice):
         inbox.archive(file)
     for file, reason in bad:
         inbox.set_aside(file, reason)
