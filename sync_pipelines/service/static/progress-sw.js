@@ -16,14 +16,19 @@ async function keepAll() {
   await cache.addAll(ADDRESSES);
 }
 
+/** A café's network says 200 to everything, and its page is not to be kept for ours. */
+const isOurs = ({ ok, redirected, headers }) =>
+  ok && !redirected && /^(W\/)?"[0-9a-f]{32}"$/.test(headers.get("ETag") ?? "");
+
 /** The server's, and the kept one where the server cannot be reached or cannot answer. */
 async function newestOf(event, address) {
   const cache = await caches.open(CACHE);
   const kept = await cache.match(address);
   try {
     const answer = await fetch(event.request);
-    if (answer.ok) event.waitUntil(cache.put(address, answer.clone()));
-    return answer.ok || !kept ? answer : kept;
+    if (!isOurs(answer)) return kept ?? answer;
+    event.waitUntil(cache.put(address, answer.clone()));
+    return answer;
   } catch (error) {
     if (kept) return kept;
     throw error;

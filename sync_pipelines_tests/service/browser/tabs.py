@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from playwright.sync_api import Page
+from starlette.responses import HTMLResponse
 
 from sync_pipelines.sandbox.server import TRANSPORT
 
@@ -19,6 +20,8 @@ class Network:
     """What is between the browser and the service, as an ASGI application. It counts the API's requests."""
 
     app: Any
+    #: Whether a café's login page is all that anybody is answered, of any address.
+    portal: bool = False
     #: What the next requests are answered instead, in order: a status and headers.
     failures: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     #: What they are answered after that, with a status of 200.
@@ -37,6 +40,9 @@ class Network:
         self.open.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and self.portal:
+            await HTMLResponse("<html>Log in to the café</html>")(scope, receive, send)
+            return
         if scope["type"] != "http" or not scope["path"].startswith(_API):
             await self.app(scope, receive, send)
             return

@@ -89,6 +89,20 @@ def test_two_lessons_read_offline_survive_a_reload_and_reach_the_service(
     assert [state(page, "1"), state(page, "2")] == ["synced", "synced"]
 
 
+def test_a_cafes_login_page_is_not_kept_for_ours(
+    open_page: Callable[[], Page], context: BrowserContext, network: Network
+) -> None:
+    page = open_page()
+    expect(page.locator("#opens-offline")).to_have_text("yes")
+    read(page, "1")
+    network.portal = True
+    for offline in (False, True):
+        context.set_offline(offline)
+        page.reload()
+        expect(page.locator("html[data-ready]")).to_be_attached()
+        expect(page.locator("#pending")).to_have_text("1: 1")
+
+
 def test_the_page_says_why_a_token_is_refused_and_takes_another(
     open_page: Callable[[], Page], ann: Learner
 ) -> None:
