@@ -94,6 +94,8 @@ def test_a_killed_run_is_told_once_and_its_recovery_once(
         "SYNC_HOME": str(tmp_path / "home"),
         "SYNC_EVERY_MINUTES": "1",
         "SYNC_ALERT_URLS": receiver.url,
+        # The next tick's run begins while requests still hang, and waits for one in vain: no news here.
+        "SYNC_SLOW_SECONDS": "3600",
         "WTL_API_URL": serve(platform),
         "WTL_API_TOKEN": platform.token,
     }.items():
