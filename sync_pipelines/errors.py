@@ -18,6 +18,7 @@ SyncError
 │   ├── StreamBusy            · transient: another run of the stream is under way
 │   ├── KeyReused             · an idempotency key came again with another payload
 │   └── OriginChanged         · the stream's rows came from another upstream than the one now set
+├── DagsterUnavailable        transient: who runs the syncs does not answer
 └── DatabaseError             the database cannot do its work
     ├── DatabaseUnavailable   · transient: unreachable or restarting
     ├── TransactionConflict   · transient: the server took back a transaction in favour of another's
@@ -32,6 +33,7 @@ from typing import Any, ClassVar
 __all__ = [
     "AccessRefused",
     "CheckpointExpired",
+    "DagsterUnavailable",
     "DatabaseError",
     "DatabaseUnavailable",
     "GuardTripped",
@@ -165,6 +167,12 @@ class OriginChanged(StateError):
     """The stream was filled from another upstream: its ids would be taken for those of this one."""
 
     ends_run = True
+
+
+class DagsterUnavailable(SyncError):
+    """Dagster's webserver does not answer, or not as it should: no run can be asked for, and none looked at."""
+
+    transient = True
 
 
 class DatabaseError(SyncError):

@@ -10,7 +10,8 @@ import yaml
 
 import sync_pipelines
 from sync_pipelines.definitions import defs
-from sync_pipelines.defs.jobs import QUEUE_TAG, UPSTREAM_TAG
+from sync_pipelines.defs.jobs import UPSTREAM_TAG
+from sync_pipelines.flows.naming import QUEUE_TAG
 from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS, partitioned_flows_of, sites_of
 from sync_pipelines.flows.spec import AnyFlow, PartitionedFlow
 

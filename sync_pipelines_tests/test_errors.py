@@ -26,6 +26,7 @@ def test_only_what_may_heal_by_itself_is_transient() -> None:
         "SourceUnavailable",
         "RateLimited",
         "StreamBusy",
+        "DagsterUnavailable",
         "DatabaseUnavailable",
         "TransactionConflict",
     }

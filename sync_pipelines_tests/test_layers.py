@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "postgres": {"errors", "log", "core", "progress"},
     "flows": {"errors", "log", "settings", "core", "clients", "progress", "postgres"},
     "alerts": {"errors", "log", "settings", "core", "postgres", "flows"},
-    "service": {"errors", "log", "settings", "progress", "postgres", "flows"},
+    "service": {"errors", "log", "settings", "core", "clients", "progress", "postgres", "flows", "alerts"},
     "defs": {"errors", "log", "settings", "core", "postgres", "flows", "alerts"},
     "definitions": {"defs"},
     "cli": ALL | {"sandbox"},

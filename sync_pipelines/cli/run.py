@@ -12,6 +12,7 @@ from sync_pipelines.cli.choices import ALL, chosen, chosen_partitions, course_op
 from sync_pipelines.cli.progress import shown_progress
 from sync_pipelines.cli.results import show
 from sync_pipelines.cli.workplace import workplace
+from sync_pipelines.flows.naming import job_name
 from sync_pipelines.flows.partitions import PartitionRunner
 from sync_pipelines.flows.registry import UPSTREAMS, require_settings
 from sync_pipelines.flows.runner import Finished, Runner
@@ -80,7 +81,6 @@ def launch_flows(settings: Settings, flows: Sequence[WholeFlow], config: Mapping
         # Here and not above: Dagster takes a second to import, and a wrong setting should show at once.
         from sync_pipelines.definitions import defs
         from sync_pipelines.defs.config import SyncConfig
-        from sync_pipelines.defs.jobs import job_name
         from sync_pipelines.defs.launch import launch
 
         upstreams = {flow.upstream.name for flow in flows}

@@ -13,7 +13,8 @@ from sqlalchemy import exc
 from sync_pipelines.alerts.evaluating import look_and_deliver
 from sync_pipelines.alerts.history import History, Tick
 from sync_pipelines.alerts.problems import EndedRun
-from sync_pipelines.defs.ended_runs import FLOW_JOBS, ended_run, flows_of_run
+from sync_pipelines.defs.ended_runs import ended_run, flows_of_run
+from sync_pipelines.flows.naming import job_name
 from sync_pipelines.defs.schedules import LIVE, SCHEDULES
 from sync_pipelines.errors import DatabaseUnavailable, SchemaError, SettingsError
 from sync_pipelines.settings import Settings
@@ -102,7 +103,7 @@ class DagsterHistory:
         return found[: next(young, len(found))]
 
     def ticks(self, flow: str, since: datetime | None) -> Sequence[Tick]:
-        names = {schedule.name for schedule in SCHEDULES if schedule.job_name == FLOW_JOBS.get(flow)}
+        names = {schedule.name for schedule in SCHEDULES if schedule.job_name == job_name(flow)}
         after = None if since is None else since.timestamp()
         with _translated():
             turns = [

@@ -25,6 +25,7 @@ from sync_pipelines.defs.partitions import (
 )
 from sync_pipelines.defs.retries import retry
 from sync_pipelines.errors import GuardTripped, RateLimited, SyncError
+from sync_pipelines.flows.naming import step_of
 from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS, PARTITIONS, placed
 from sync_pipelines.flows.runner import Runner
 from sync_pipelines.flows.spec import Flow, LocalFlow, Part, PartitionedFlow, WholeFlow
@@ -40,7 +41,7 @@ _FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=2 * _INTERVAL, fail_wind
 def _failure(flow: WholeFlow, error: SyncError) -> dg.Failure:
     message = redact(str(error))
     if isinstance(error, GuardTripped):
-        step = asset_key(flow.stream).to_python_identifier()
+        step = step_of(flow.stream)
         message += f"; or run it from the launchpad with ops: {{{step}: {{config: {{allow_mass_vanish: true}}}}}}"
     return dg.Failure(description=message, metadata=failure_metadata(error, error.report), allow_retries=False)
 
@@ -165,7 +166,7 @@ def _partitioned_asset(flow: PartitionedFlow) -> dg.AssetsDefinition:
     """One op, whatever streams it has: a partition goes through all of them before the next one does."""
 
     @dg.multi_asset(
-        name=asset_key(flow.stream).to_python_identifier(),
+        name=step_of(flow.stream),
         specs=list(_specs(flow)),
         check_specs=gates(flow),
         partitions_def=PARTITIONS_DEFS[flow.partitions.name],

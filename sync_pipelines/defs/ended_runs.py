@@ -12,14 +12,12 @@ from sync_pipelines import errors
 from sync_pipelines.alerts.problems import EndedRun, Good, Kind, Problem
 from sync_pipelines.alerts.wording import one_line
 from sync_pipelines.core import SyncReport
-from sync_pipelines.defs.config import asset_key
-from sync_pipelines.defs.jobs import QUEUE_TAG, job_name, partition_job_name
 from sync_pipelines.defs.metadata import ended_by, failed_partitions
 from sync_pipelines.errors import AccessRefused, GuardTripped, RateLimited
-from sync_pipelines.flows.naming import FLOWS_BY_NAME, NamedFlow, flow_of_stream
-from sync_pipelines.flows.spec import Partitions, Sites
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, QUEUE_TAG, NamedFlow, flow_of_stream, step_of
+from sync_pipelines.flows.spec import Sites
 
-__all__ = ["FLOW_JOBS", "ended_run", "flows_of_run"]
+__all__ = ["ended_run", "flows_of_run"]
 
 # Of a run that somebody started from an asset's page; where no flow is concerned, that person looks at it.
 _ANONYMOUS = "__"
@@ -32,15 +30,8 @@ _REFUSALS = {
     if isinstance(e := getattr(errors, name), type) and issubclass(e, AccessRefused)
 }
 
-#: The job that a flow's schedules run, by the flow's name.
-FLOW_JOBS = {
-    flow.name: (partition_job_name if isinstance(flow.partitions, Partitions) else job_name)(flow.name)
-    for flow in FLOWS_BY_NAME.values()
-}
-_FLOWS_BY_JOB = {job: FLOWS_BY_NAME[name] for name, job in FLOW_JOBS.items()}
-_STREAMS_BY_STEP = {
-    asset_key(stream).to_python_identifier(): stream for flow in FLOWS_BY_NAME.values() for stream in flow.streams
-}
+_FLOWS_BY_JOB = {flow.job: flow for flow in FLOWS_BY_NAME.values()}
+_STREAMS_BY_STEP = {step_of(stream): stream for flow in FLOWS_BY_NAME.values() for stream in flow.streams}
 
 
 def flows_of_run(run: dg.DagsterRun) -> Mapping[NamedFlow, frozenset[str]]:

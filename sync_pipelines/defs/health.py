@@ -4,11 +4,11 @@ import dagster as dg
 
 from sync_pipelines.defs.checks import CHECKS
 from sync_pipelines.defs.housekeeping import HEALTH_QUEUE, HOUSEKEEPING_JOB
-from sync_pipelines.defs.jobs import QUEUE_TAG
 from sync_pipelines.defs.report import REPORT_ASSETS
 from sync_pipelines.defs.schedules import every
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.database import open_database
+from sync_pipelines.flows.naming import QUEUE_TAG
 from sync_pipelines.settings import Pace, Settings
 
 __all__ = ["HEALTH_JOBS", "HEALTH_SCHEDULES", "cron_between"]

@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from sync_pipelines.defs.config import asset_key
-from sync_pipelines.defs.jobs import QUEUE_TAG
 from sync_pipelines.defs.metadata import report_from_metadata
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.database import open_database
-from sync_pipelines.flows.naming import flow_of_stream
+from sync_pipelines.flows.naming import QUEUE_TAG, flow_of_stream
 from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS
 from sync_pipelines.flows.reporting.history import (
     FlowRun,

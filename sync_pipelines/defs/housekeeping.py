@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from sync_pipelines.defs.jobs import QUEUE_TAG
 from sync_pipelines.errors import SyncError
 from sync_pipelines.flows.database import open_database
+from sync_pipelines.flows.naming import QUEUE_TAG
 from sync_pipelines.flows.runner import Runner
 from sync_pipelines.log import redact
 from sync_pipelines.postgres import migrate

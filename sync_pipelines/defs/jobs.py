@@ -9,28 +9,21 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from sync_pipelines.defs.config import asset_key
 from sync_pipelines.defs.gates import gates
 from sync_pipelines.defs.partitions import PARTITIONS_DEFS
+from sync_pipelines.flows.naming import QUEUE_TAG, job_name, name_of
 from sync_pipelines.flows.registry import PARTITIONED_FLOWS, UPSTREAMS, flows_of, sites_of
-from sync_pipelines.flows.spec import Sites
 
-__all__ = ["JOBS", "PARTITION_JOBS", "QUEUE_TAG", "UPSTREAM_TAG", "job_name", "partition_job_name"]
+__all__ = ["JOBS", "PARTITION_JOBS", "UPSTREAM_TAG", "partition_job_name"]
 
 UPSTREAM_TAG = "sync/upstream"
-#: dagster.yaml lets one run a value of this tag go on at a time. A backfill of hours does not hold up the lists.
-QUEUE_TAG = "sync/queue"
 _MAX_RUNTIME_SECONDS = 900
 # A platform's requests of an hour, and then it has ended by itself.
 _MAX_PARTITIONS_RUNTIME_SECONDS = 5400
 
 
-def job_name(upstream: str) -> str:
-    """The job that syncs one upstream."""
-    return f"{upstream}_sync"
-
-
 def partition_job_name(partitions: str) -> str:
     """The job that syncs any partitions of that name. Where they are all there is, it is the upstream's own."""
     flow = next(flow for flow in PARTITIONED_FLOWS if flow.partitions.name == partitions)
-    return job_name(flow.upstream.name if isinstance(flow.partitions, Sites) else partitions)
+    return job_name(name_of(flow))
 
 
 def _lists_job(upstream: str) -> UnresolvedAssetJobDefinition:

@@ -10,6 +10,7 @@ from sync_pipelines.defs.config import PartitionsConfig, SyncConfig, asset_key
 from sync_pipelines.defs.gates import gates
 from sync_pipelines.defs.metadata import ended_by, failed_partitions, report_from_metadata, was_guarded
 from sync_pipelines.errors import GuardTripped
+from sync_pipelines.flows.naming import step_of
 from sync_pipelines.flows.runner import Finished, Runner, not_run
 from sync_pipelines.flows.spec import AnyFlow, PartitionedFlow, WholeFlow
 from sync_pipelines.log import redact
@@ -88,7 +89,7 @@ def _execute(
         result = job.execute_in_process(
             instance=instance,
             resources={"runner": runner},
-            run_config={**_QUIET_CONSOLE, "ops": {_step(flow.stream): asked for flow in flows}},
+            run_config={**_QUIET_CONSOLE, "ops": {step_of(flow.stream): asked for flow in flows}},
             raise_on_error=False,
         )
     if any(_was_interrupted(event) for event in result.all_events):
@@ -111,12 +112,8 @@ def _was_guarded(flow: WholeFlow, events: Sequence[dg.DagsterEvent]) -> bool:
     return bool(failure and failure.user_failure_data and was_guarded(failure.user_failure_data.metadata or {}))
 
 
-def _step(stream: str) -> str:
-    return asset_key(stream).to_python_identifier()
-
-
 def _failure_of(stream: str, events: Sequence[dg.DagsterEvent]) -> StepFailureData | None:
-    step = _step(stream)
+    step = step_of(stream)
     return next((e.step_failure_data for e in events if e.is_step_failure and e.step_key == step), None)
 
 

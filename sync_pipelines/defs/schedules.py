@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from sync_pipelines.defs.config import asset_key
-from sync_pipelines.defs.jobs import JOBS, PARTITION_JOBS, QUEUE_TAG
+from sync_pipelines.defs.jobs import JOBS, PARTITION_JOBS
 from sync_pipelines.defs.partitions import keep_in_step
 from sync_pipelines.errors import SettingsError
+from sync_pipelines.flows.naming import QUEUE_TAG, step_of
 from sync_pipelines.flows.registry import UPSTREAMS, partitioned_flows_of, sites_of
 from sync_pipelines.flows.runner import Runner
 from sync_pipelines.flows.spec import Partitions, Upstream
@@ -68,11 +68,7 @@ def _rolling(upstream: Upstream, partitions: Partitions) -> dg.ScheduleDefinitio
     """What costs a request for each: some of them at a time, between the runs of the lists."""
     job = PARTITION_JOBS[partitions.name]
     config = {"older_than_minutes": _MINUTES - 1, "at_most": _COURSES_A_MINUTE * _MINUTES}
-    steps = [
-        asset_key(flow.stream).to_python_identifier()
-        for flow in partitioned_flows_of(upstream.name)
-        if flow.partitions == partitions
-    ]
+    steps = [step_of(flow.stream) for flow in partitioned_flows_of(upstream.name) if flow.partitions == partitions]
 
     @dg.schedule(
         name=f"{job.name}_schedule",

@@ -1,6 +1,7 @@
 """What people call what is synced: a flow ("wtl", "wtl_courses", "bakalari"), or a school ("bakalari/<id>").
 
-Made of the registry: a new upstream needs no line here.
+Made of the registry: a new upstream needs no line here. Who starts a flow from outside of Dagster knows by these
+names what to ask it for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,20 @@ from dataclasses import dataclass
 from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS
 from sync_pipelines.flows.spec import AnyFlow, PartitionedFlow, Partitions, Sites, Upstream
 
-__all__ = ["FLOWS_BY_NAME", "NamedFlow", "flow_of", "flow_of_stream", "name_of"]
+__all__ = [
+    "FLOWS_BY_NAME",
+    "QUEUE_TAG",
+    "NamedFlow",
+    "flow_of",
+    "flow_of_stream",
+    "job_name",
+    "name_of",
+    "step_of",
+]
+
+#: The tag of a Dagster run that says what it syncs ("wtl", "bakalari/<school>"). dagster.yaml lets one run of each
+#: value go on at a time; a backfill of hours does not hold up the lists.
+QUEUE_TAG = "sync/queue"
 
 
 @dataclass(frozen=True)
@@ -28,9 +42,24 @@ class NamedFlow:
     settled: frozenset[str]
     partitions: Partitions | Sites | None = None
 
+    @property
+    def job(self) -> str:
+        """The Dagster job that syncs it, and that its schedules run."""
+        return job_name(self.name)
+
     def subject(self, partition: str | None) -> str:
         """Whom a run of this partition concerns; of Sites without one: all."""
         return f"{self.name}/{partition}" if partition and isinstance(self.partitions, Sites) else self.name
+
+
+def job_name(flow: str) -> str:
+    """The Dagster job of a flow, by the flow's name."""
+    return f"{flow}_sync"
+
+
+def step_of(stream: str) -> str:
+    """What Dagster calls a stream's step, in a run's config and in its events."""
+    return stream.replace("/", "__").replace("-", "_").replace(".", "_")
 
 
 def flow_of(subject: str) -> str:

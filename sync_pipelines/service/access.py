@@ -17,7 +17,7 @@ from sync_pipelines.postgres.api_tokens import ApiToken, Scope, find_token, note
 from sync_pipelines.postgres.engine import Database
 from sync_pipelines.service.refusals import Refused
 
-__all__ = ["Learner", "Store", "admit"]
+__all__ = ["Learner", "Operator", "Store", "Viewer", "admit"]
 
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 _scheme = HTTPBearer(
@@ -37,8 +37,11 @@ def _store(request: Request) -> Database:
 Store = Annotated[Database, Depends(_store)]
 
 
-def admit(request: Request, database: Database, scope: Scope) -> ApiToken:
-    """The caller's token, if it has the scope. Raises Refused: 401 where it lets nobody in, 403 where not here."""
+def admit(request: Request, database: Database, *scopes: Scope) -> ApiToken:
+    """The caller's token, if it has one of the scopes.
+
+    Raises Refused: 401 where it lets nobody in, 403 where not here.
+    """
     headers = request.headers.getlist("authorization")
     if not headers:
         raise _unknown(request, "no token", "A token is needed: Authorization: Bearer …")
@@ -51,9 +54,10 @@ def admit(request: Request, database: Database, scope: Scope) -> ApiToken:
             why = "unknown" if token is None else f"token {token.id} is {token.state}"
             raise _unknown(request, why, "The token is not valid.")
         note_use(session, token)
-    if scope not in token.scopes:
-        _log.warning("request %s refused: token %d lacks %s", request.state.request_id, token.id, scope)
-        raise Refused(403, "forbidden", f"The token does not have the scope {scope}.")
+    if not {*scopes} & {*token.scopes}:
+        lacks = " or ".join(scopes)
+        _log.warning("request %s refused: token %d lacks %s", request.state.request_id, token.id, lacks)
+        raise Refused(403, "forbidden", f"The token does not have the scope {lacks}.")
     return token
 
 
@@ -70,3 +74,17 @@ def _learner(request: Request, database: Store, _documented: Annotated[Any, Depe
 
 #: A parameter of a route that is a learner's own: the user_id.
 Learner = Annotated[str, Depends(_learner)]
+
+
+def _operator(request: Request, database: Store, _documented: Annotated[Any, Depends(_scheme)]) -> ApiToken:
+    return admit(request, database, "operator")
+
+
+def _viewer(request: Request, database: Store, _documented: Annotated[Any, Depends(_scheme)]) -> ApiToken:
+    return admit(request, database, "operator", "viewer")
+
+
+#: A parameter of a route for those who may start syncs: their token.
+Operator = Annotated[ApiToken, Depends(_operator)]
+#: A parameter of a route for those who may look: their token.
+Viewer = Annotated[ApiToken, Depends(_viewer)]

@@ -16,13 +16,13 @@ from sync_pipelines.progress import wire
 from sync_pipelines.progress.merge import MAX_TIME_MS
 from sync_pipelines.service.access import Learner, Store
 from sync_pipelines.service.bodies import JsonBody
-from sync_pipelines.service.documents import (
+from sync_pipelines.service.documents import Problem, answers, json_body
+from sync_pipelines.service.progress_documents import (
     ImportAnswer,
     ImportBody,
     LessonBody,
+    LessonNotFound,
     LessonRow,
-    answers,
-    json_body,
 )
 from sync_pipelines.service.refusals import Refused
 
@@ -56,7 +56,7 @@ def _at(method: str, path: str, **options: Any) -> Callable[[Handler], Handler]:
     return register
 
 
-@_at("GET", "/", responses=answers(list[LessonRow], "By lesson id, ascending.", 400, 401, 403, 500, 503))
+@_at("GET", "/", responses=answers(list[LessonRow], "By lesson id, ascending.", 400, 401, 403, 429, 500, 503))
 def read_progress(
     user: Learner,
     database: Store,
@@ -82,7 +82,12 @@ def read_progress(
 @_at(
     "PATCH",
     "/{lesson_id}/",
-    responses=answers(LessonRow, "The lesson, merged.", 400, 401, 403, 404, 413, 415, 500, 503),
+    responses=answers(
+        LessonRow,
+        "The lesson, merged.",
+        *(400, 401, 403, 413, 415, 429, 500, 503),
+        others={404: (LessonNotFound, "No lesson has this id.")},
+    ),
     openapi_extra=json_body(LessonBody),
 )
 def change_lesson(
@@ -116,7 +121,11 @@ def change_lesson(
     "POST",
     "/import/",
     responses=answers(
-        ImportAnswer, "What became of it.", 400, 401, 403, 409, 413, 415, 500, 503, headers=_IMPORTED
+        ImportAnswer,
+        "What became of it.",
+        *(400, 401, 403, 413, 415, 429, 500, 503),
+        headers=_IMPORTED,
+        others={409: (Problem, "The idempotency key was used for another payload.")},
     ),
     openapi_extra={
         **json_body(ImportBody),

@@ -102,6 +102,11 @@ class Settings(Pace):
     home: Path = Field(default=Path(".sync"), validation_alias="SYNC_HOME")
     dagster_home: Path | None = Field(default=None, validation_alias="DAGSTER_HOME")
     dagster_webserver_url: str = Field(default="http://127.0.0.1:3000", validation_alias="DAGSTER_WEBSERVER_URL")
+    dagster_graphql_url: str | None = Field(default=None, validation_alias="DAGSTER_GRAPHQL_URL")
+    app_url: str = Field(default="http://127.0.0.1:8080", validation_alias="APP_URL")
+    operator_token: SecretStr | None = Field(default=None, validation_alias="OPERATOR_TOKEN")
+    wtl_webhook_secret: SecretStr | None = Field(default=None, validation_alias="WTL_WEBHOOK_SECRET")
+    bakalari_webhook_secret: SecretStr | None = Field(default=None, validation_alias="BAKALARI_WEBHOOK_SECRET")
     wtl_api_url: str | None = Field(default=None, validation_alias="WTL_API_URL")
     wtl_api_token: SecretStr | None = Field(default=None, validation_alias="WTL_API_TOKEN")
     bakalari_url: str | None = Field(default=None, validation_alias="BAKALARI_URL")
@@ -131,14 +136,17 @@ class Settings(Pace):
             settings = cls(**_secrets_in_files(cls))
         except ValidationError as error:
             raise SettingsError(_what_is_wrong(error)) from None
-        for secret in (settings.wtl_api_token, settings.bakalari_password, settings.secret_key):
+        for secret in (
+            *(settings.wtl_api_token, settings.bakalari_password, settings.secret_key),
+            *(settings.operator_token, settings.wtl_webhook_secret, settings.bakalari_webhook_secret),
+        ):
             hide(secret.get_secret_value() if secret else None)
         for url in settings.alerted():
             hide(url)
         settings.slow_after("")
         return settings
 
-    @field_validator("wtl_api_url", "bakalari_url", "dagster_webserver_url")
+    @field_validator("wtl_api_url", "bakalari_url", "dagster_webserver_url", "dagster_graphql_url", "app_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         return None if value is None else web_address(value)
@@ -153,6 +161,11 @@ class Settings(Pace):
             "learning": self.learning_schema,
             "dagster": self.dagster_schema,
         }
+
+    @property
+    def dagster_api(self) -> str:
+        """Where Dagster takes orders: by default at the address of its pages."""
+        return self.dagster_graphql_url or f"{self.dagster_webserver_url.rstrip('/')}/graphql"
 
     def webtolearn(self) -> tuple[str, str]:
         """Base address and token of the WebToLearn platform. Raises SettingsError."""

@@ -28,7 +28,7 @@ from dagster_shared.error import SerializableErrorInfo
 from sync_pipelines.alerts.evaluating import look_and_deliver
 from sync_pipelines.definitions import defs
 from sync_pipelines.defs.alerts import ALERTS_SENSOR, DagsterHistory, open_history
-from sync_pipelines.defs.ended_runs import FLOW_JOBS, flows_of_run
+from sync_pipelines.defs.ended_runs import flows_of_run
 from sync_pipelines.defs.schedules import SCHEDULES
 from sync_pipelines.errors import DatabaseUnavailable
 from sync_pipelines.flows.naming import FLOWS_BY_NAME
@@ -279,13 +279,12 @@ def test_what_ended_this_moment_is_looked_at_the_next_time(run: Run, look: Look,
 
 def test_every_schedule_belongs_to_a_flow_and_every_flow_has_one() -> None:
     jobs = {schedule.job_name for schedule in SCHEDULES}
-    assert jobs == set(FLOW_JOBS.values())
-    assert FLOW_JOBS.keys() == FLOWS_BY_NAME.keys()
+    assert jobs == {flow.job for flow in FLOWS_BY_NAME.values()}
 
 
 def test_a_run_is_for_the_flows_of_its_job_or_of_its_assets(instance: dg.DagsterInstance) -> None:
-    for name, job in FLOW_JOBS.items():
-        made = instance.create_run_for_job(defs.resolve_job_def(job))
+    for name, flow in FLOWS_BY_NAME.items():
+        made = instance.create_run_for_job(defs.resolve_job_def(flow.job))
         assert [flow.name for flow in flows_of_run(made)] == [name]
         assert list(flows_of_run(made).values()) == [FLOWS_BY_NAME[name].streams]
 

@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 
 from sync_pipelines.defs.housekeeping import HOUSEKEEPING_JOB, Deleted, delete_runs
-from sync_pipelines.defs.jobs import QUEUE_TAG
 from sync_pipelines.defs.resources import RESOURCES
+from sync_pipelines.flows.naming import QUEUE_TAG
 from sync_pipelines_tests.defs.past import made_run
 
 NOW = datetime.now(UTC)

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from sync_pipelines.definitions import defs
-from sync_pipelines.defs.jobs import QUEUE_TAG
+from sync_pipelines.flows.naming import QUEUE_TAG
 from sync_pipelines.sandbox.bakalari import School
 
 SetUp = Callable[..., dict[str, str]]

@@ -51,7 +51,7 @@ def test_the_document_is_whole(document: dict[str, Any]) -> None:
             jsonschema.validate(example, {**schema, "components": document["components"]})
         assert schema["description"], name
     operations = [operation for path in document["paths"].values() for operation in path.values()]
-    assert len({operation["operationId"] for operation in operations}) == len(operations) == 5
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
     for operation in operations:
         assert operation["description"]
         assert "422" not in operation["responses"]
@@ -133,7 +133,8 @@ def test_what_the_guide_sends_is_taken_and_answered_as_it_says(
 
 def test_every_code_and_status_of_the_guide_is_one_of_the_document(document: dict[str, Any]) -> None:
     listed = {int(status) for status in re.findall(r"^\| (\d+) \|", TEXT, re.M)}
-    known = {int(status) for o in document["paths"].values() for m in o.values() for status in m["responses"]}
+    mine = [o for path, o in document["paths"].items() if path.startswith("/api/v1/learning/")]
+    known = {int(status) for o in mine for m in o.values() for status in m["responses"]}
     assert listed == known - {200} | {405}
 
 

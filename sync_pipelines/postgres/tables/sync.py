@@ -1,4 +1,4 @@
-"""The engine's state, in schema sync: bindings, streams, rejects, tokens, incidents and alerts."""
+"""The engine's state, in schema sync: bindings, streams, rejects, incidents and alerts; and what the service keeps."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ __all__ = [
     "external_refs",
     "incidents",
     "rejects",
+    "sessions",
     "streams",
     "upstream_tokens",
+    "webhook_calls",
 ]
 
 external_refs = sa.Table(
@@ -152,5 +154,37 @@ api_tokens = sa.Table(
         "subject IS NOT NULL OR NOT scopes @> ARRAY['learner']", name="api_tokens_learner_has_subject"
     ),
     sa.Index("api_tokens_name_key", "name", unique=True, postgresql_where=sa.text("revoked_at IS NULL")),
+    schema="sync",
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column(
+        "session_sha256", sa.LargeBinary, primary_key=True, comment="of the session's id, a browser's cookie"
+    ),
+    sa.Column(
+        "token_id",
+        sa.BigInteger,
+        sa.ForeignKey("sync.api_tokens.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="the token that was logged in with: once that lets nobody in, this does not either",
+    ),
+    sa.Column("created_at", TIME, nullable=False, server_default=now),
+    sa.Column("last_seen_at", TIME, nullable=False, server_default=now, comment="to the minute"),
+    sa.Column("expires_at", TIME, nullable=False, comment="at the latest; one that is not used ends before"),
+    schema="sync",
+)
+
+webhook_calls = sa.Table(
+    "webhook_calls",
+    metadata,
+    sa.Column("upstream", sa.Text, primary_key=True, comment="wtl or bakalari"),
+    sa.Column("call_id", sa.Text(collation="C"), primary_key=True, comment="the caller's: taken once"),
+    sa.Column("received_at", TIME, nullable=False, server_default=now),
+    sa.Column("keys", sa.ARRAY(sa.Text), nullable=False, comment="courses or schools to sync; none: everything"),
+    sa.Column("batch", sa.Text, comment="the calls that one run is for; null: no run was asked for yet"),
+    sa.Column("run_id", sa.Text, comment="Dagster's run of the batch, once it is in its history"),
+    sa.Index("webhook_calls_waiting", "upstream", "received_at", postgresql_where=sa.text("run_id IS NULL")),
     schema="sync",
 )

@@ -1,0 +1,11 @@
+"""The pages for operators: what is going on, a button for each sync, and which lesson belongs to which course."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+__all__ = ["mount"]
+
+
+def mount(app: FastAPI) -> None:
+    """Serve the pages under /admin/."""
