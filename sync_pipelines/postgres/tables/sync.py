@@ -1,4 +1,4 @@
-"""The engine's state, in schema sync: bindings, streams, rejects, incidents and alerts; and what the service keeps."""
+"""The engine's state, in schema sync: bindings, streams, rejects, incidents, alerts; and what the service keeps."""
 
 from __future__ import annotations
 
