@@ -1,4 +1,4 @@
-"""The engine's state, in schema sync: bindings, streams, rejects, incidents, alerts; and what the service keeps."""
+"""The engine's state, in schema sync: bindings, streams, rejects, incidents, alerts; and the service's."""
 
 from __future__ import annotations
 
