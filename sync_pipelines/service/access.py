@@ -17,7 +17,7 @@ from sync_pipelines.postgres.api_tokens import ApiToken, Scope, find_token, note
 from sync_pipelines.postgres.engine import Database
 from sync_pipelines.service.refusals import Refused
 
-__all__ = ["Learner", "Operator", "Store", "Viewer", "admit"]
+__all__ = ["Learner", "Operator", "Store", "Viewer", "admit", "admit_shown"]
 
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 _scheme = HTTPBearer(
@@ -48,8 +48,13 @@ def admit(request: Request, database: Database, *scopes: Scope) -> ApiToken:
     shown = _BEARER.fullmatch(headers[0])
     if len(headers) > 1 or shown is None:
         raise _unknown(request, "malformed", "The Authorization header is not of the form: Bearer …")
+    return admit_shown(request, database, shown[1], *scopes)
+
+
+def admit_shown(request: Request, database: Database, shown: str, *scopes: Scope) -> ApiToken:
+    """As `admit`, of a token that came otherwise than in the header: by a form."""
     with database.session() as session:
-        token = find_token(session, shown[1])
+        token = find_token(session, shown)
         if token is None or token.state != "valid":
             why = "unknown" if token is None else f"token {token.id} is {token.state}"
             raise _unknown(request, why, "The token is not valid.")
