@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from sync_pipelines.errors import SyncError
 from sync_pipelines.log import redact
@@ -27,7 +27,10 @@ _log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """A request is not done, and why. `errors` name each thing that is wrong, where there may be several."""
+    """A request is not done, and why.
+
+    `errors` name each thing that is wrong, where there may be several; `more` is said besides, by name.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Refused(Exception):
         *,
         errors: Sequence[Mapping[str, Any]] = (),
         headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -44,10 +48,13 @@ class Refused(Exception):
         self.detail = detail
         self.errors = errors
         self.headers = headers
+        self.more = more or {}
 
 
-def problem(request: Request, refused: Refused) -> JSONResponse:
-    """The one shape: {"detail", "code", "requestId", "errors"?}."""
+def problem(request: Request, refused: Refused) -> Response:
+    """The one shape: {"detail", "code", "requestId", "errors"?, …more}; of a page for people, a page."""
+    if request.url.path.startswith("/admin/"):
+        return request.app.state.problem_page(request, refused)
     said: dict[str, Any] = {
         "detail": refused.detail,
         "code": refused.code,
@@ -55,6 +62,7 @@ def problem(request: Request, refused: Refused) -> JSONResponse:
     }
     if refused.errors:
         said["errors"] = [dict(error) for error in refused.errors]
+    said |= refused.more
     return JSONResponse(said, refused.status, headers=refused.headers)
 
 
@@ -69,21 +77,21 @@ def answer_refusals(app: FastAPI) -> None:
         app.add_exception_handler(error, answer)  # pyright: ignore[reportArgumentType]
 
 
-async def _refused(request: Request, error: Refused) -> JSONResponse:
+async def _refused(request: Request, error: Refused) -> Response:
     return problem(request, error)
 
 
-async def _of_the_framework(request: Request, error: HTTPException) -> JSONResponse:
+async def _of_the_framework(request: Request, error: HTTPException) -> Response:
     code, detail = _SAID.get(error.status_code, ("refused", "The request is not taken."))
     return problem(request, Refused(error.status_code, code, detail, headers=error.headers))
 
 
-async def _not_valid(request: Request, error: RequestValidationError) -> JSONResponse:
+async def _not_valid(request: Request, error: RequestValidationError) -> Response:
     errors = [{"field": ".".join(map(str, e["loc"][1:])), "reason": e["msg"]} for e in error.errors()]
     return problem(request, Refused(422, "invalid", "The request is not valid.", errors=errors))
 
 
-async def _of_ours(request: Request, error: SyncError) -> JSONResponse:
+async def _of_ours(request: Request, error: SyncError) -> Response:
     """503 where trying again may help, else 500; neither says anything of the inside."""
     kind = type(error).__name__
     _log.error("request %s failed: %s: %s", request.state.request_id, kind, redact(str(error)))
