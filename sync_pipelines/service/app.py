@@ -15,6 +15,7 @@ from sync_pipelines.service.orchestrator import Orchestrator
 from sync_pipelines.service.progress_documents import ImportBody, LessonBody
 from sync_pipelines.service.refusals import answer_refusals
 from sync_pipelines.service.runs import Runs
+from sync_pipelines.service.throttle import Throttle
 from sync_pipelines.service.trigger_documents import SyncBody
 from sync_pipelines.settings import Settings
 
@@ -31,7 +32,7 @@ def make_app(settings: Settings) -> FastAPI:
     async def until_it_ends(app: FastAPI) -> AsyncGenerator[None, None]:
         async with (
             Orchestrator(settings.dagster_api) as orchestrator,
-            Runs(orchestrator, database, settings) as app.state.runs,
+            Runs(orchestrator, database) as app.state.runs,
         ):
             yield
         database.engine.dispose()
@@ -50,6 +51,7 @@ def make_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
+    app.state.throttle = Throttle()
     app.add_middleware(Envelope)
     answer_refusals(app)
     app.include_router(health.router)
