@@ -17,7 +17,7 @@ from sync_pipelines.flows.spec import Partitions, Sites
 from sync_pipelines.postgres.alerts import StreamState
 from sync_pipelines.settings import Settings
 
-__all__ = ["FlowInUse", "accounts", "error_rates", "flows_in_use", "is_left", "stale", "unclear_rates"]
+__all__ = ["FlowInUse", "accounts", "error_rates", "flows_in_use", "is_empty", "is_left", "stale", "unclear_rates"]
 
 # So long the run of a tick may take to begin and to end.
 _GRACE = timedelta(minutes=5)
@@ -129,7 +129,7 @@ def stale(
         times = {partition: _last_complete(one.flow, partition, streams) for partition in one.partitions}
         recent = now - max(intervals - 1, 0) * interval - _GRACE
         old = {partition: at for partition, at in times.items() if at is None or at < recent}
-        if not old or _is_empty(one.flow, streams):
+        if not old or is_empty(one.flow, streams):
             continue
         ticks = history.ticks(one.flow.name, _earliest(old.values()))
         for partition, at in old.items():
@@ -154,7 +154,7 @@ def _last_complete(flow: NamedFlow, partition: str | None, streams: Mapping[str,
     return min(times) if len(times) == len(flow.settled) else None
 
 
-def _is_empty(flow: NamedFlow, streams: Mapping[str, StreamState]) -> bool:
+def is_empty(flow: NamedFlow, streams: Mapping[str, StreamState]) -> bool:
     """Whether a flow has no partition that could be synced: no course is there."""
     if not isinstance(flow.partitions, Partitions):
         return False
