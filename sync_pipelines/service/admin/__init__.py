@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from sync_pipelines.service.admin import login, overview, shell
+
 __all__ = ["mount"]
 
 
 def mount(app: FastAPI) -> None:
     """Serve the pages under /admin/."""
+    shell.mount(app)
+    for part in (login, overview):
+        app.include_router(part.router)
