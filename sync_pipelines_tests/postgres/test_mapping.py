@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -136,7 +136,7 @@ def courses(query: Query) -> Callable[[], Course]:
 
 def stored(query: Query, course: Course) -> list[tuple[int, int, bool]]:
     rows = query(
-        "SELECT position, lesson_id::text, required FROM wtl.course_lessons WHERE course_id = :c ORDER BY position",
+        "SELECT position, lesson_id::text, required FROM wtl.course_lessons WHERE course_id = :c ORDER BY 1",
         c=course.id,
     )
     return [(position, course.lessons.index(lesson), required) for position, lesson, required in rows]
@@ -160,7 +160,7 @@ def test_each_intent_does_what_it_does_to_a_plain_list_and_saying_it_again_does_
         assert stored(query, course) == numbered(model)
         if isinstance(done, Done) and done.position is not None:
             order = [lesson for lesson, _ in (before if intent.what == "unpin" else model)]
-            following = dict(zip(order, order[1:], strict=False)).get(intent.lesson)
+            following = dict(pairwise(order)).get(intent.lesson)
             assert done.following == (None if following is None else course.lessons[following])
         rows = "SELECT *, xmin::text, ctid::text FROM wtl.course_lessons ORDER BY 1, 2"
         there = query(rows)
