@@ -26,6 +26,7 @@ _CONNECTIONS = 10
 
 def make_app(settings: Settings) -> FastAPI:
     """The service. It connects to nothing before it is asked. Raises SettingsError where no database is set."""
+    webhooks.require_good_secrets(settings)
     database = open_database(settings, "serve", pool_size=_CONNECTIONS)
 
     @asynccontextmanager
@@ -52,6 +53,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.throttle = Throttle()
+    app.state.readiness = health.Readiness(settings, database)
     app.add_middleware(Envelope)
     answer_refusals(app)
     app.include_router(health.router)
