@@ -1,0 +1,162 @@
+"""Asking for a sync, through a real Dagster."""
+
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from sync_pipelines.postgres.api_tokens import Scope
+from sync_pipelines_tests.service.with_dagster.conftest import Place
+
+NOUNS = ("schools", "classes", "subjects", "users", "enrollments")
+OUTCOMES = ("Created", "Updated", "Skipped", "Failed", "Deleted", "Restored")
+LAUNCH = """
+mutation($job: String!, $tags: [ExecutionTag!]!) {
+  launchRun(executionParams: {
+    selector: {repositoryName: "__repository__", repositoryLocationName: "sync_pipelines", jobName: $job}
+    executionMetadata: {tags: $tags}
+  }) {__typename ... on LaunchRunSuccess {run {runId}}}
+}
+"""
+_PATIENCE_SECONDS = 240
+
+
+def end_of(client: httpx.Client, location: str) -> dict[str, Any]:
+    """Look at a run until it has ended."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while (said := client.get(location).json())["success"] is None:
+        assert time.monotonic() < until, said
+        time.sleep(0.3)
+    return said
+
+
+def test_a_sync_of_the_schools_answers_with_true_counts_and_is_in_dagsters_history(
+    place: Place, operator: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.query("TRUNCATE bakalari.schools, bakalari.rosters, sync.streams, sync.external_refs CASCADE")
+    name = f"nightly-{uuid.uuid4()}"
+    with caplog.at_level(logging.INFO, "sync_pipelines.events"):
+        first = operator.post("/api/sync/bakalari?wait=300", headers={"X-Request-ID": name})
+    assert first.status_code == 200
+    said = first.json()
+    rows = {noun: place.query(f"SELECT count(*) FROM bakalari.{noun}")[0] for noun in NOUNS}
+    assert rows["enrollments"] == sum(len(school.enrolled()) for school in place.schools) > 0
+    assert said["result"] == {
+        f"{noun}{outcome}": rows[noun] if outcome == "Created" else 0 for noun in NOUNS for outcome in OUTCOMES
+    }
+    assert (said["success"], said["errors"]) == (True, [])
+    assert said["requestId"] == first.headers["X-Request-ID"] == name
+    run = place.graphql(
+        "query($id: ID!) {runOrError(runId: $id) {... on Run {status jobName startTime endTime}}}",
+        id=said["runId"],
+    )["runOrError"]
+    assert (run["status"], run["jobName"]) == ("SUCCESS", "bakalari_sync")
+    assert said["durationMs"] == round((run["endTime"] - run["startTime"]) * 1000)
+    told = [(record.message, record.event) for record in caplog.records if hasattr(record, "event")]  # type: ignore[attr-defined]
+    assert [message for message, _ in told] == ["sync_start", "sync_ok"]
+    for _, event in told:
+        assert (event["runId"], event["requestId"]) == (said["runId"], name)
+    assert told[1][1]["result"] == said["result"]
+    assert told[1][1]["durationMs"] == said["durationMs"]
+
+    again = operator.post("/api/sync/bakalari?wait=300").json()
+    assert {name: count for name, count in again["result"].items() if count} == {
+        f"{noun}Skipped": rows[noun] for noun in NOUNS
+    }
+
+
+def test_of_twenty_callers_at_once_one_has_a_run_and_the_others_are_told_which(
+    place: Place, operator: httpx.Client
+) -> None:
+    def runs() -> set[str]:
+        query = '{runsOrError(filter: {pipelineName: "bakalari_sync"}) {... on Runs {results {runId}}}}'
+        return {run["runId"] for run in place.graphql(query)["runsOrError"]["results"]}
+
+    before = runs()
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: operator.post("/api/sync/bakalari?wait=300"), range(20)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
+    (made,) = runs() - before
+    assert {answer.json()["runId"] for answer in answers} == {made}
+    assert {a.json()["code"] for a in answers if a.status_code == 409} == {"under_way"}
+
+
+def test_a_school_that_is_down_fails_the_sync_by_code_and_not_the_other_school(
+    place: Place, operator: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.schools[0].down = "unavailable"
+    try:
+        with caplog.at_level(logging.INFO, "sync_pipelines.events"):
+            failed = operator.post("/api/sync/bakalari?wait=300")
+    finally:
+        place.schools[0].down = None
+    assert failed.status_code == 500
+    said = failed.json()
+    assert (said["success"], said["code"]) == (False, "sync_failed")
+    assert said["errors"] == [{"code": "source_unavailable", "stream": "bakalari/roster", "count": 1}]
+    assert said["result"]["schoolsSkipped"] == 1
+    told = [(record.message, record.event) for record in caplog.records if hasattr(record, "event")]  # type: ignore[attr-defined]
+    assert [message for message, _ in told] == ["sync_start", "sync_fail"]
+    assert told[1][1]["errors"] == said["errors"]
+
+
+def test_who_does_not_wait_is_told_where_to_look_and_a_viewer_may(
+    asking: Callable[[Scope], httpx.Client], operator: httpx.Client
+) -> None:
+    begun = operator.post("/api/sync/wtl?wait=0")
+    assert begun.status_code == 202
+    viewer = asking("viewer")
+    said = end_of(viewer, begun.headers["Location"])
+    assert (said["runId"], said["flow"], said["success"]) == (begun.json()["runId"], "wtl", True)
+    assert said["steps"] == dict.fromkeys(("wtl/courses", "wtl/lesson_catalog", "wtl/users"), "done")
+    assert viewer.post("/api/sync/wtl").status_code == 403
+    assert operator.get(f"/api/sync/runs/{uuid.uuid4()}").status_code == 404
+
+
+def test_only_what_is_named_is_synced_and_what_is_not_known_is_refused(
+    place: Place, operator: httpx.Client
+) -> None:
+    assert operator.post("/api/sync/wtl?wait=300").status_code == 200
+    course = str(next(iter(place.platform.courses)))
+    some = operator.post("/api/sync/wtl?wait=300", json={"courses": [course]}).json()
+    assert (some["flow"], some["success"]) == ("wtl_courses", True)
+    synced = place.query("SELECT stream FROM sync.streams WHERE stream LIKE 'wtl/course_users/%'")
+    assert synced == [f"wtl/course_users/{course}"]
+    everything = operator.post("/api/sync/wtl?wait=300", json={"courses": "all"}).json()
+    assert everything["success"]
+    assert len(place.query("SELECT stream FROM sync.streams WHERE stream LIKE 'wtl/course_users/%'")) == 3
+    for upstream, body in (
+        ("bakalari", {"schools": ["prvni", "treti"]}),
+        ("wtl", {"courses": ["987654"]}),
+        ("wtl", {"schools": ["prvni"]}),
+        ("bakalari", {"courses": ["1"]}),
+        ("bakalari", {"school": ["prvni"]}),
+        ("bakalari", {"schools": []}),
+        ("progress", {"courses": "all"}),
+    ):
+        refused = operator.post(f"/api/sync/{upstream}", json=body)
+        assert refused.status_code == 422, body
+        assert refused.json()["errors"]
+
+
+def test_a_run_of_a_schedule_is_in_the_way_of_its_own_school_alone(place: Place, operator: httpx.Client) -> None:
+    # While it waits for its turn and for an answer, the others are asked for.
+    place.schools[0].switch_on("hang", path="/api/3/user", seconds=8)
+    tags = [{"key": "dagster/partition", "value": "prvni"}, {"key": "sync/queue", "value": "bakalari/prvni"}]
+    try:
+        run = place.graphql(LAUNCH, job="bakalari_sync", tags=tags)["launchRun"]["run"]["runId"]
+        for body in ({}, {"schools": ["prvni"]}, {"schools": ["druha", "prvni"]}):
+            refused = operator.post("/api/sync/bakalari", json=body)
+            assert (refused.status_code, refused.json()["runId"]) == (409, run)
+        other = operator.post("/api/sync/bakalari?wait=300", json={"schools": ["druha"]})
+        assert other.status_code == 200
+        assert other.json()["result"]["schoolsSkipped"] == 1
+    finally:
+        place.schools[0].faults.clear()
+    end_of(operator, f"/api/sync/runs/{run}")
