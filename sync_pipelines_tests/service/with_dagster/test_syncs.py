@@ -6,12 +6,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from sync_pipelines.postgres.api_tokens import Scope
+from sync_pipelines.postgres.lock import stream_lock
 from sync_pipelines_tests.service.with_dagster.conftest import Place
 
 NOUNS = ("schools", "classes", "subjects", "users", "enrollments")
@@ -123,7 +125,7 @@ def test_only_what_is_named_is_synced_and_what_is_not_known_is_refused(
     place: Place, operator: httpx.Client
 ) -> None:
     assert operator.post("/api/sync/wtl?wait=300").status_code == 200
-    course = str(next(iter(place.platform.courses)))
+    course = place.platform.courses[0]["id"]
     some = operator.post("/api/sync/wtl?wait=300", json={"courses": [course]}).json()
     assert (some["flow"], some["success"]) == ("wtl_courses", True)
     synced = place.query("SELECT stream FROM sync.streams WHERE stream LIKE 'wtl/course_users/%'")
@@ -146,10 +148,9 @@ def test_only_what_is_named_is_synced_and_what_is_not_known_is_refused(
 
 
 def test_a_run_of_a_schedule_is_in_the_way_of_its_own_school_alone(place: Place, operator: httpx.Client) -> None:
-    # While it waits for its turn and for an answer, the others are asked for.
-    place.schools[0].switch_on("hang", path="/api/3/user", seconds=8)
     tags = [{"key": "dagster/partition", "value": "prvni"}, {"key": "sync/queue", "value": "bakalari/prvni"}]
-    try:
+    # It waits for the school's lock, and so is under way all the time.
+    with place.database.session() as session, stream_lock(session, "bakalari/classes/prvni", timedelta(seconds=9)):
         run = place.graphql(LAUNCH, job="bakalari_sync", tags=tags)["launchRun"]["run"]["runId"]
         for body in ({}, {"schools": ["prvni"]}, {"schools": ["druha", "prvni"]}):
             refused = operator.post("/api/sync/bakalari", json=body)
@@ -157,6 +158,4 @@ def test_a_run_of_a_schedule_is_in_the_way_of_its_own_school_alone(place: Place,
         other = operator.post("/api/sync/bakalari?wait=300", json={"schools": ["druha"]})
         assert other.status_code == 200
         assert other.json()["result"]["schoolsSkipped"] == 1
-    finally:
-        place.schools[0].faults.clear()
-    end_of(operator, f"/api/sync/runs/{run}")
+    assert end_of(operator, f"/api/sync/runs/{run}")["success"]
