@@ -11,6 +11,7 @@ from sync_pipelines.defs.report import REPORT_ASSETS
 from sync_pipelines.defs.resources import RESOURCES
 from sync_pipelines.defs.schedules import SCHEDULES
 from sync_pipelines.defs.sensors import SENSORS
+from sync_pipelines.defs.webhooks import WEBHOOKS_SENSOR
 
 __all__ = ["defs"]
 
@@ -19,7 +20,7 @@ defs = dg.Definitions(
     asset_checks=CHECKS,
     jobs=list({job.name: job for job in (*JOBS.values(), *PARTITION_JOBS.values(), *HEALTH_JOBS)}.values()),
     schedules=[*SCHEDULES, *HEALTH_SCHEDULES],
-    sensors=[*SENSORS, ALERTS_SENSOR],
+    sensors=[*SENSORS, ALERTS_SENSOR, WEBHOOKS_SENSOR],
     resources=RESOURCES,
     # A sync waits for the network; a process a step would cost seconds and win nothing.
     executor=dg.in_process_executor,

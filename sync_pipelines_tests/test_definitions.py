@@ -157,6 +157,7 @@ def test_schedules_and_sensors_are_these() -> None:
         "alerts",
         "bakalari_schools_in_step",
         "progress_inbox",
+        "webhook_syncs",
     }
     for job in repository.get_all_jobs():
         assert job.name == "__ASSET_JOB" or int(job.tags["dagster/max_runtime"]) > 0

@@ -21,6 +21,7 @@ from sync_pipelines.postgres import migrate
 from sync_pipelines.postgres.alerts import purge_alerts
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.progress import purge_imports
+from sync_pipelines.postgres.webhooks import purge_calls
 
 __all__ = ["HEALTH_QUEUE", "HOUSEKEEPING_JOB", "Deleted", "delete_runs"]
 
@@ -30,6 +31,7 @@ HEALTH_QUEUE = "health"
 _KEEP_REPORTS = timedelta(days=7)
 _KEEP_ALERTS = timedelta(days=90)
 _KEEP_IMPORTS = timedelta(days=90)
+_KEEP_CALLS = timedelta(days=90)
 _PAGE = 500
 _MOST_RUNS, _LONGEST = 20_000, timedelta(minutes=10)
 _MAX_RUNTIME_SECONDS = 1800
@@ -128,6 +130,14 @@ def delete_old_imports(context: dg.OpExecutionContext, runner: dg.ResourceParam[
     context.add_output_metadata({"imports": imports})
 
 
+@dg.op(description=f"Forgets which calls of webhooks came more than {_KEEP_CALLS.days} days ago.")
+def delete_old_calls(context: dg.OpExecutionContext, runner: dg.ResourceParam[Runner]) -> None:
+    with _session(runner) as session:
+        calls = purge_calls(session, datetime.now(UTC) - _KEEP_CALLS)
+    context.log.info(f"{calls} calls forgotten, of which each had its run")
+    context.add_output_metadata({"calls": calls})
+
+
 @contextmanager
 def _session(runner: Runner) -> Iterator[Session]:
     try:
@@ -148,6 +158,7 @@ def housekeeping() -> None:
     delete_old_runs()
     delete_old_alerts()
     delete_old_imports()
+    delete_old_calls()
 
 
 HOUSEKEEPING_JOB: dg.JobDefinition = housekeeping

@@ -17,7 +17,15 @@ from sync_pipelines.errors import KeyReused
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.tables.sync import webhook_calls
 
-__all__ = ["Batch", "gather_calls", "note_call", "open_batches", "purge_calls", "settle_batch"]
+__all__ = [
+    "Batch",
+    "gather_calls",
+    "note_call",
+    "open_batches",
+    "purge_calls",
+    "settle_batch",
+    "upstreams_that_wait",
+]
 
 _c = webhook_calls.c
 _keys = _c["keys"]
@@ -49,6 +57,13 @@ def note_call(session: Session, upstream: str, call_id: str, keys: Collection[st
                     raise KeyReused("the call's id was used for another call: take a new one")
                 return False
     return True
+
+
+def upstreams_that_wait(session: Session) -> list[str]:
+    """Those of whose calls some have no run yet."""
+    query = sa.select(_c.upstream).where(_c.run_id.is_(None)).distinct().order_by(_c.upstream)
+    with session.transaction() as connection:
+        return list(connection.scalars(query))
 
 
 def gather_calls(session: Session, upstream: str, *, quiet: timedelta, longest: timedelta) -> None:

@@ -158,6 +158,20 @@ def test_the_job_forgets_imports_that_came_90_days_ago(instance: dg.DagsterInsta
     assert query("SELECT import_key FROM learning.progress_imports") == ["89 days"]
 
 
+def test_the_job_forgets_calls_that_came_90_days_ago_and_had_their_run(
+    instance: dg.DagsterInstance, query: Query
+) -> None:
+    call = (
+        "INSERT INTO sync.webhook_calls (upstream, call_id, received_at, keys, batch, run_id) "
+        "VALUES ('wtl', :id, :at, '{}', 'a batch', :run_id)"
+    )
+    for days in (91, 89):
+        query(call, id=f"{days} days", at=NOW - timedelta(days=days), run_id="a run")
+    query(call, id="waits", at=NOW - timedelta(days=91), run_id=None)
+    assert told(tidy(instance), "delete_old_calls") == {"calls": 1}
+    assert query("SELECT call_id FROM sync.webhook_calls ORDER BY call_id") == ["89 days", "waits"]
+
+
 def test_a_database_that_does_not_answer_keeps_old_runs_from_nothing(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +181,7 @@ def test_a_database_that_does_not_answer_keeps_old_runs_from_nothing(
     assert not result.success
     assert left(instance) == {result.run_id}
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    assert len(failures) == 2
+    assert len(failures) == 3
     for failure in failures:
         assert failure.user_failure_data is not None
         assert str(failure.user_failure_data.description).startswith("cannot connect to 127.0.0.1:1/d")
