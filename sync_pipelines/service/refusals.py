@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from sync_pipelines.errors import SyncError
+from sync_pipelines.errors import DagsterUnavailable, SyncError
 from sync_pipelines.log import redact
 
 __all__ = ["RETRY_AFTER_SECONDS", "Refused", "answer_refusals", "problem"]
@@ -98,5 +98,6 @@ async def _of_ours(request: Request, error: SyncError) -> Response:
     if not error.transient:
         return problem(request, Refused(500, "internal", "The service failed; its log says why."))
     wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    detail = "The database does not answer just now: try again."
+    who = "Dagster" if isinstance(error, DagsterUnavailable) else "The database"
+    detail = f"{who} does not answer just now: try again."
     return problem(request, Refused(503, "unavailable", detail, headers=wait))

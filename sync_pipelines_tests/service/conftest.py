@@ -25,6 +25,8 @@ def service(
 ) -> Generator[FastAPI]:
     """The app, of a platform with the lessons 1 to 5."""
     monkeypatch.setenv("SYNC_DATABASE_URL", database_url)
+    # Where nobody listens: at the usual address a developer's own may.
+    monkeypatch.setenv("DAGSTER_WEBSERVER_URL", "http://127.0.0.1:9")
     for lesson in LESSONS:
         query("INSERT INTO wtl.lessons (wtl_lesson_id, title) VALUES (:id, 'Zlomky')", id=str(lesson))
     app = make_app(Settings.load())
