@@ -68,13 +68,13 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
 
 
-def _server(app: Any) -> uvicorn.Server:
+def _server(app: Any, *, lifespan: bool = False) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
             _with_connection(app),
             log_config=None,
             access_log=False,
-            lifespan="off",
+            lifespan="auto",
             date_header=False,  # the application may have a clock of its own
         )
     )
@@ -86,10 +86,13 @@ def serve(app: Any, sock: socket.socket) -> None:
 
 
 @contextmanager
-def serving(app: Any, port: int = 0) -> Generator[str, None, None]:
-    """Serve in a thread meanwhile; gives the server's address, http://127.0.0.1:port."""
+def serving(app: Any, port: int = 0, *, lifespan: bool = False) -> Generator[str, None, None]:
+    """Serve in a thread meanwhile; gives the server's address, http://127.0.0.1:port.
+
+    `lifespan`: the application has something to do before its first request and after its last.
+    """
     sock = listen(port)
-    server = _server(app)
+    server = _server(app, lifespan=lifespan)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True, name="sandbox")
     thread.start()
     try:
