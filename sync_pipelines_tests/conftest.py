@@ -144,10 +144,10 @@ def serve() -> Generator[Callable[..., str], None, None]:
     """Serves a Platform (or any ASGI app) on a socket until the test ends; gives the base address."""
     with ExitStack() as stack:
 
-        def start(served: Any) -> str:
+        def start(served: Any, **options: Any) -> str:
             if isinstance(served, Platform):
                 return stack.enter_context(serving(webtolearn_app(served))) + "/api/v1"
-            return stack.enter_context(serving(served))
+            return stack.enter_context(serving(served, **options))
 
         yield start
 

@@ -74,7 +74,7 @@ def _server(app: Any, *, lifespan: bool = False) -> uvicorn.Server:
             _with_connection(app),
             log_config=None,
             access_log=False,
-            lifespan="auto",
+            lifespan="on" if lifespan else "off",
             date_header=False,  # the application may have a clock of its own
         )
     )

@@ -36,7 +36,7 @@ def service(
 
 @pytest.fixture
 def address(service: FastAPI, serve: Callable[..., str]) -> str:
-    return serve(service)
+    return serve(service, lifespan=True)
 
 
 @pytest.fixture

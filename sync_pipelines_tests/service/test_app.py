@@ -33,7 +33,7 @@ def client_of(serve: Callable[..., str]) -> Generator[Callable[[FastAPI], httpx.
     clients: list[httpx.Client] = []
 
     def make(app: FastAPI) -> httpx.Client:
-        clients.append(httpx.Client(base_url=serve(app), timeout=60))
+        clients.append(httpx.Client(base_url=serve(app, lifespan=True), timeout=60))
         return clients[-1]
 
     yield make

@@ -72,7 +72,7 @@ def network(service: FastAPI) -> Network:
 @pytest.fixture
 def origin(network: Network, serve: Callable[..., str]) -> str:
     """Where the browser finds the service."""
-    return serve(network)
+    return serve(network, lifespan=True)
 
 
 def _tab(context: BrowserContext, origin: str) -> Tab:

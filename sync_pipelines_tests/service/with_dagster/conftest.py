@@ -80,7 +80,7 @@ def place(create_database: Callable[..., str], tmp_path_factory: pytest.TempPath
         with workplace(Settings.load()) as settings, ui:
             ui.wait_until_it_answers()
             app = make_app(settings)
-            with serving(app) as address:
+            with serving(app, lifespan=True) as address:
                 here = Place(platform, schools, settings, app, address, ui)
                 _stop_schedules(here)
                 yield here
