@@ -22,7 +22,7 @@ from sync_pipelines.flows.database import open_database
 from sync_pipelines.flows.progress import PROGRESS
 from sync_pipelines.flows.registry import FLOWS, flows_of, partitioned_flows_of, sites_of
 from sync_pipelines.flows.runner import Finished
-from sync_pipelines.postgres.api_tokens import create_token, revoke_token
+from sync_pipelines.postgres.api_tokens import Scope, create_token, revoke_token
 from sync_pipelines.settings import Settings
 
 __all__ = ["command"]
@@ -31,7 +31,7 @@ __all__ = ["command"]
 _INVENTED = {"allow_mass_vanish": True}
 # What costs a request a course is shown with so many: the simulated platform's limits are enforced too.
 _COURSES_AT_MOST = 50
-_TOKEN, _LEARNER = "demo", "learner-001"
+_LEARNER = "learner-001"
 
 
 @click.command("demo")
@@ -71,7 +71,7 @@ def command(once: bool, as_json: bool, port: int | None, **data: int) -> int:
         stack.enter_context(_watcher(settings))
         _say(f"ready after {time.monotonic() - began:.0f} s")
         _show_where_to_look(ui, settings, address, sandbox.token)
-        _show_progress(service, settings)
+        _show_service(service, settings)
         try:
             ui.wait_until_it_ends()
         except KeyboardInterrupt:
@@ -164,14 +164,23 @@ def _show_where_to_look(ui: DagsterUi, settings: Settings, sandbox: str, token: 
     )
 
 
-def _show_progress(service: WebChild, settings: Settings) -> None:
-    """A learner's page, with a token of this demo's: the last one's was shown once, and is let in no more."""
+def _token(settings: Settings, scope: Scope, subject: str | None = None) -> str:
+    """One of this demo's: the last one's was shown once, and is let in no more."""
+    name = f"demo {scope}"
     with open_database(settings, "demo").session() as session:
-        revoke_token(session, _TOKEN)
-        token, _ = create_token(session, _TOKEN, ["learner"], _LEARNER)
+        revoke_token(session, name)
+        return create_token(session, name, [scope], subject)[0]
+
+
+def _show_service(service: WebChild, settings: Settings) -> None:
+    """Its pages, and who may open them."""
+    operator = _token(settings, "operator")
     click.echo(
-        f"""  Learners     {service.url}/progress/   a page that works offline
-                 token of {_LEARNER}: {token}
+        f"""  Operators    {service.url}/admin/   a button for each sync, lessons by drag and drop
+                 token of an operator: {operator}
+                 curl -X POST -H "Authorization: Bearer {operator}" {service.url}/api/sync/bakalari
+  Learners     {service.url}/progress/   a page that works offline
+                 token of {_LEARNER}: {_token(settings, "learner", _LEARNER)}
                {settings.home.resolve() / "inbox"}   drop devices' state files here
 
   Ctrl-C stops everything; the data stays in {settings.home.resolve()}.

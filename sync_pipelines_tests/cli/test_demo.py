@@ -74,7 +74,7 @@ def test_the_demo_shows_a_succeeded_run_and_a_running_schedule_and_leaves_nothin
         "wtl_sync_schedule": "RUNNING",
     }
     service = next(line.split()[1] for line in process.stdout if "Learners" in line)
-    token = next(line.split()[-1] for line in process.stdout if "token of" in line)
+    token = next(line.split()[-1] for line in process.stdout if "token of learner" in line)
     headers = {"Authorization": f"Bearer {token}"}
     progress = httpx.get(service.replace("/progress/", "/api/v1/learning/progress/"), headers=headers, timeout=60)
     assert {row["seen"] for row in progress.json()} == {True}
