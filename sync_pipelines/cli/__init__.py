@@ -24,6 +24,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "demo": "PostgreSQL, a simulated WebToLearn and the Dagster UI, with data flowing.",
     "run": "Sync flows now, through Dagster in this process.",
+    "trigger": "Ask the service for a sync, from wherever you are.",
     "plan": "Say what a run would do, and write nothing.",
     "alerts": "Who is told of trouble: test, list, watch.",
     "rejects": "The records that were refused: list, show, retry.",
