@@ -40,7 +40,12 @@ class StoredReject:
 
 
 def list_rejects(
-    session: Session, systems: Sequence[str] | None = None, *, resolved: bool = False, limit: int = 50
+    session: Session,
+    systems: Sequence[str] | None = None,
+    *,
+    resolved: bool = False,
+    limit: int = 50,
+    offset: int = 0,
 ) -> tuple[list[StoredReject], int]:
     """The newest open rejects of these systems, or of all, and how many there are; `resolved` ones on demand.
 
@@ -52,7 +57,7 @@ def list_rejects(
     query = sa.select(*_WITHOUT_PAYLOAD, _SYSTEM.label("whole_system")).where(*where)
     with session.transaction() as connection:
         total = connection.scalar(sa.select(sa.func.count()).select_from(rejects).where(*where)) or 0
-        rows = connection.execute(query.order_by(_t.last_seen_at.desc(), _t.id.desc()).limit(limit))
+        rows = connection.execute(query.order_by(_t.last_seen_at.desc(), _t.id.desc()).limit(limit).offset(offset))
         return [_stored(row) for row in rows], total
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from sync_pipelines.service.admin import login, mapping, overview, shell
+from sync_pipelines.service.admin import debug, login, mapping, overview, rejects, shell, syncs
 
 __all__ = ["mount"]
 
@@ -12,5 +12,5 @@ __all__ = ["mount"]
 def mount(app: FastAPI) -> None:
     """Serve the pages under /admin/."""
     shell.mount(app)
-    for part in (login, overview, mapping):
+    for part in (login, overview, syncs, mapping, rejects, debug):
         app.include_router(part.router)

@@ -12,3 +12,10 @@ for (const failed of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
 document.body.addEventListener("htmx:afterOnLoad", (event) => {
   if (event.detail.successful) notice.hidden = true;
 });
+document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
+  // What a screen reader reads out is touched only where it says something new.
+  const { target, fragment } = event.detail;
+  if (target.matches('[role="status"]') && target.textContent.trim() === fragment.textContent.trim()) {
+    event.detail.shouldSwap = false;
+  }
+});
