@@ -56,7 +56,8 @@ class Absence:
                 self._vanish(missing[start : start + self.job.batch_size])
         if not self.job.plan:
             self._settle_rejects(coverage.snapshot_of, within)
-            self.tally.rows = bound - self.tally.deleted
+            # What is a snapshot of nothing counts nothing.
+            self.tally.rows = bound - self.tally.deleted if coverage.snapshot_of else None
         self.tally.complete = self.tally.ended_by is None
 
     def _missing(
