@@ -83,7 +83,7 @@ def find_courses(session: Session, search: str, *, limit: int, offset: int = 0) 
     shown = (
         sa.select(courses)
         .where(found)
-        .order_by(c.remote_deleted_at.is_not(None), _folded(c.title), c.title, c.id)
+        .order_by(c.remote_deleted_at.is_not(None), _natural(c.title), c.title, c.id)
         .limit(limit)
         .offset(offset)
         .subquery()
@@ -97,7 +97,7 @@ def find_courses(session: Session, search: str, *, limit: int, offset: int = 0) 
         .scalar_subquery()
         .label("suggestions")
     )
-    order = (shown.c.remote_deleted_at.is_not(None), _folded(shown.c.title), shown.c.title, shown.c.id)
+    order = (shown.c.remote_deleted_at.is_not(None), _natural(shown.c.title), shown.c.title, shown.c.id)
     query = sa.select(*(shown.c[column.name] for column in _COURSE), of_course, waiting).order_by(*order)
     with session.transaction() as connection:
         total = connection.scalar(sa.select(sa.func.count()).select_from(courses).where(found)) or 0
@@ -150,7 +150,7 @@ def find_lessons(
     else:
         where.append(c.id.not_in(suggestions_of(course, c.id).order_by(None)))
     exact = [c.wtl_lesson_id != words[0]] if len(words) == 1 else []
-    order = (*exact, c.remote_deleted_at.is_not(None), _folded(c.title), c.title, c.id)
+    order = (*exact, c.remote_deleted_at.is_not(None), _natural(c.title), c.title, c.id)
     with session.transaction() as connection:
         total = connection.scalar(sa.select(sa.func.count()).select_from(lessons).where(*where)) or 0
         rows = connection.execute(sa.select(*_LESSON).where(*where).order_by(*order).limit(limit).offset(offset))
@@ -168,3 +168,9 @@ def _found(search: str, title: sa.ColumnElement[Any], identity: sa.ColumnElement
 
 def _folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
     return sa.func.lower(sa.func.translate(text, "".join(_PLAIN), "".join(_PLAIN.values())))
+
+
+def _natural(title: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """To sort by: "Lesson 9" comes before "Lesson 10", since each number is as long as the others."""
+    longer = sa.func.regexp_replace(_folded(title), r"(\d+)", r"000000000\1", "g")
+    return sa.func.regexp_replace(longer, r"\d*(\d{10})", r"\1", "g")

@@ -156,8 +156,10 @@ def _outcome(intent: Intent, lesson: UUID, done: mapping.Done) -> dict[str, Any]
         case "unpin":
             said = "unpinned"
     place = {"lesson": lesson, "position": done.position + 1, "count": done.lessons}
-    back = {"before": done.following, "required": done.required} if intent == "unpin" else {}
-    return {"said": "displaced" if done.displaced else said, **place, **back}
+    outcome = {"said": "displaced" if done.displaced else said, **place}
+    if intent == "unpin":
+        outcome |= {"before": done.following and UUID(done.following), "required": done.required}
+    return outcome
 
 
 def _answer(request: Request, database: Database, person: LoggedIn, course: UUID, view: _View) -> Response:
