@@ -154,7 +154,7 @@ class Caller:
         self, method: str, path: str, *, longest: float = 0, **options: Any
     ) -> tuple[_Answer | None, str]:
         """What was answered, and what is wrong with it; no answer where the service was not reached."""
-        self._note(f"{method} {self._client.base_url}{path.removeprefix('/')}, request {self.outcome.request_id}")
+        self._note(f"{method} {str(self._client.base_url).rstrip('/')}{path}, request {self.outcome.request_id}")
         began = self._clock()
         headers = {"X-Request-ID": self.outcome.request_id}
         timeout = httpx.Timeout(10, read=longest + 30)
@@ -177,7 +177,7 @@ class Caller:
             to = urlsplit(answer.moved_to)
             there = plain(f"{to.scheme}://{to.netloc}")
             return _GaveUp(f"{host} redirects to {there}: put the service's own address into APP_URL", _REFUSED)
-        if not answer.said:
+        if not answer.said or status < 300:
             said = f"{host} answered {status} with what is not the service's ({answer.kind}): see APP_URL"
             return _GaveUp(said, _REFUSED)
         if status == 401:
