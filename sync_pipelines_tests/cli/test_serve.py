@@ -48,7 +48,7 @@ def test_it_serves_until_it_is_told_to_stop(
 ) -> None:
     process, address = start("serve", "--port", "0", SYNC_DATABASE_URL=database_url)
     with httpx.Client(base_url=address) as client:
-        assert client.get("/readyz").json() == {"status": "ok"}
+        assert client.get("/readyz?check=database").json()["status"] == "ok"
         # The connection is kept, and does not keep it.
         process.send_signal(told)
         said, errors = process.communicate()

@@ -80,25 +80,6 @@ def test_no_page_of_another_origin_is_let_in(api: httpx.Client) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-def test_the_service_is_well_with_and_ready_only_with_a_database(
-    api: httpx.Client, without_database: httpx.Client
-) -> None:
-    for client in (api, without_database):
-        assert client.get("/healthz").json() == {"status": "ok"}
-    assert api.get("/readyz").json() == {"status": "ok"}
-    problem(without_database.get("/readyz"), 503, "unavailable")
-
-
-def test_the_service_is_not_ready_for_another_versions_tables(
-    create_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch, client_of: Callable[..., httpx.Client]
-) -> None:
-    monkeypatch.setenv("SYNC_DATABASE_URL", create_database(empty=True))
-    app = make_app(Settings.load())
-    said = problem(client_of(app).get("/readyz"), 503, "unavailable")
-    assert "tables" in said["detail"]
-    app.state.database.engine.dispose()
-
-
 def test_without_a_database_everybody_is_asked_to_come_back(
     without_database: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
