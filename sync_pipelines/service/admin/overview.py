@@ -76,7 +76,7 @@ async def _show(request: Request, template: str, person: Person, **more: Any) ->
         zone=zone_of,
         summary=lambda flow: _summary(texts, flow),
         bars=bars,
-        picture={"width": BARS * STEP, "height": HEIGHT, "bar": STEP - 2},
+        picture={"bars": BARS, "step": STEP, "width": BARS * STEP, "height": HEIGHT, "bar": STEP - 2},
         dagster=f"{state.settings.dagster_webserver_url.rstrip('/')}/runs",
         **more,
     )

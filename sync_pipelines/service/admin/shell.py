@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 from sync_pipelines.service.admin.person import LoggedIn, language_of
@@ -50,6 +50,13 @@ _NAVIGATION = {
     "/admin/debug": "debug",
 }
 
+def _coded(text: str) -> Markup:
+    """The text with its `commands` set as such."""
+    code = Markup("<code>{}</code>")
+    parts = text.split("`")
+    return Markup().join(code.format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+
+
 _environment = Environment(
     loader=PackageLoader("sync_pipelines.service.admin"),
     autoescape=True,
@@ -57,6 +64,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_environment.filters["coded"] = _coded
 
 
 def mount(app: FastAPI) -> None:

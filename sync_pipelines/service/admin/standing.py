@@ -18,6 +18,7 @@ from sync_pipelines.alerts.states import FlowInUse, flows_in_use
 from sync_pipelines.errors import DagsterUnavailable
 from sync_pipelines.flows.naming import NamedFlow, flow_of
 from sync_pipelines.flows.registry import owner_of
+from sync_pipelines.flows.spec import Partitions
 from sync_pipelines.postgres.alerts import AlertTables, stream_states
 from sync_pipelines.postgres.engine import Database
 from sync_pipelines.postgres.overview import Counts, last_counts, vanished_since
@@ -45,6 +46,11 @@ class FlowStanding:
     counts: Counts
     runs: Sequence[Run] | None
     schools: Sequence[str]
+
+    @property
+    def by_course(self) -> bool:
+        """Whether it is divided by the courses of another flow."""
+        return isinstance(self.flow.partitions, Partitions)
 
     @property
     def newest(self) -> Run | None:
