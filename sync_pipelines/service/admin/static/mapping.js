@@ -120,9 +120,12 @@ async function look(more = {}) {
 
 const order = (board) => [...board.querySelectorAll("#in-course > li")].map((lesson) => lesson.dataset.lesson).join();
 
-setInterval(() => {
+function poll() {
   if (!document.hidden && !dragging && waiting === 0) look({ version });
-}, POLL_MS);
+}
+
+setInterval(poll, POLL_MS);
+document.addEventListener("visibilitychange", poll);
 
 // --- dragging ------------------------------------------------------------------------------------------------
 
