@@ -143,7 +143,7 @@ for _upstream, (_field, _example) in _NAMES.items():
         _route(_upstream),
         methods=["POST"],
         name=f"call_of_{_upstream}",
-        summary=f"Say that {_field} of {_upstream} have changed. Signed, with no token.",
+        description=f"Say that {_field} of {_upstream} have changed. Signed, with no token. A sync follows.",
         status_code=202,
         responses=call_answers(),
         openapi_extra=call_document(_field, _example),
