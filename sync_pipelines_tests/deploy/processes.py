@@ -58,6 +58,7 @@ class Processes:
         self._elsewhere = {
             "0.0.0.0": "127.0.0.1",
             "code": "127.0.0.1",
+            "http://webserver": "http://127.0.0.1",
             "4000": code,
             "3000": ui,
             "8800": sandbox,

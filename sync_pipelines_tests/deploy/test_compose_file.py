@@ -76,6 +76,14 @@ def test_a_secret_comes_in_a_file_and_to_those_alone_who_read_it(service: Servic
         assert {name.removesuffix("_FILE") for name in environment if name.endswith("_FILE")} <= SECRETS
 
 
+def test_the_service_finds_dagster_under_its_prefix() -> None:
+    def asked(variables: dict[str, str]) -> str:
+        return compose_file(variables)["services"]["service"]["environment"]["DAGSTER_GRAPHQL_URL"]
+
+    assert asked({}) == "http://webserver:3000/graphql"
+    assert asked({"DAGSTER_WEBSERVER_PATH_PREFIX": "/dagster"}) == "http://webserver:3000/dagster/graphql"
+
+
 def test_no_secret_stands_in_the_file_or_can_get_into_the_repository_or_the_image() -> None:
     text = (PROJECT / "docker-compose.yml").read_text()
     assert not re.search(r"://[^\s/@]*:[^\s/@]+@", text)

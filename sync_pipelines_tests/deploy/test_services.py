@@ -64,6 +64,8 @@ def test_the_services_sync_heal_when_killed_let_runs_end_and_leave_nothing_behin
         "secret_key": Fernet.generate_key().decode(),
         "wtl_api_token": "sandbox-token",
         "bakalari_password": "",
+        "wtl_webhook_secret": "",
+        "bakalari_webhook_secret": "",
         "alert_urls": "",
     }
     processes = Processes(tmp_path, url, {"WTL_API_URL": "http://127.0.0.1:8800/api/v1"}, secrets)
@@ -79,6 +81,9 @@ def test_the_services_sync_heal_when_killed_let_runs_end_and_leave_nothing_behin
         assert rows("SELECT count(*) FROM wtl.courses") == 24
 
         assert httpx.get(f"{processes.service}/api/v1/learning/progress/").status_code == 401
+        ready = httpx.get(f"{processes.service}/readyz", timeout=60)
+        assert ready.json()["checks"]["dagster"] == {"status": "ok"}
+        assert ready.json()["checks"]["flows"]["wtl"]["status"] == "fresh"
         for name in ("code", "daemon", "service"):
             processes.kill(by_name[name])
             processes.start(by_name[name])
