@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ _PLAIN = {
     for letter in map(chr, range(0xC0, 0x180))
     if (plain := unicodedata.normalize("NFD", letter)[0]).isascii() and plain.isalpha()
 } | {"ł": "l", "Ł": "l"}
+_SPELLINGS = {plain: "".join(letter for letter in _PLAIN if _PLAIN[letter] == plain) for plain in _PLAIN.values()}
+# Those of Czech, Polish and Slovak, to sort by: each one more costs a while, of thousands of titles.
+_SORTED = "áäąčćďéěęíĺľłňńóôřŕšśťúůýžźż"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +163,23 @@ def find_lessons(
 
 def _found(search: str, title: sa.ColumnElement[Any], identity: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """Every word is in the title, or the search is the beginning of the id. Without a word, all are found."""
-    words = search.split()
+    words = unicodedata.normalize("NFC", search).split()
     if not words:
         return sa.true()
-    in_title = (sa.func.strpos(_folded(title), _folded(sa.literal(word))) > 0 for word in words)
+    in_title = (title.regexp_match("".join(map(_spelled, word))) for word in words)
     return sa.or_(sa.and_(*in_title), identity.startswith(search.strip(), autoescape=True))
 
 
-def _folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    return sa.func.lower(sa.func.translate(text, "".join(_PLAIN), "".join(_PLAIN.values())))
+def _spelled(letter: str) -> str:
+    """A pattern: the letter in either case, with a mark or without."""
+    if not letter.isalpha():
+        return re.escape(letter)
+    plain = _PLAIN.get(letter, letter.lower())
+    return f"[{letter}{letter.swapcase()}{plain}{plain.upper()}{_SPELLINGS.get(plain, '')}]"
 
 
 def _natural(title: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
     """To sort by: "Lesson 9" comes before "Lesson 10", since each number is as long as the others."""
-    longer = sa.func.regexp_replace(_folded(title), r"(\d+)", r"000000000\1", "g")
+    plain = sa.func.translate(sa.func.lower(title), _SORTED, "".join(_PLAIN[letter] for letter in _SORTED))
+    longer = sa.func.regexp_replace(plain, r"(\d+)", r"000000000\1", "g")
     return sa.func.regexp_replace(longer, r"\d*(\d{10})", r"\1", "g")
