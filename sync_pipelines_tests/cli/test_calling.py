@@ -112,6 +112,14 @@ def test_a_service_that_restarts_while_its_run_goes_on_is_asked_again_until_the_
     assert len(service.asked) == 12
 
 
+@pytest.mark.parametrize(
+    ("answer", "status"), [((404, WRONG), 1), ((401, WRONG), 2), ((200, {**RUNNING, "runId": "another"}), 2)]
+)
+def test_a_run_that_can_be_looked_at_no_more_is_no_success(answer: Answer, status: int) -> None:
+    outcome, service, _ = ask((202, RUNNING), answer)
+    assert (outcome.status, outcome.run_id, len(service.asked)) == (status, RUN, 2)
+
+
 def test_when_the_time_is_over_it_says_that_the_run_goes_on() -> None:
     outcome, _, passing = ask((202, RUNNING), (200, RUNNING), timeout=100)
     assert (outcome.status, outcome.message) == (1, f"bakalari: run {RUN} has not ended in time: it goes on")

@@ -211,6 +211,18 @@ def test_a_course_that_the_lists_do_not_bring_either_is_done_with_them(
     assert settled(query) == [run.run_id] * 2
 
 
+def test_where_one_call_means_everything_and_another_names_a_course_both_are_done(
+    instance: dg.DagsterInstance, called: Called, query: Query
+) -> None:
+    known(query, "1")
+    called("wtl", "1")
+    called("wtl")
+    (lists,), _ = look(instance)
+    ended(instance, launched(instance, lists))
+    (courses,), _ = look(instance)
+    assert [lists.job_name, courses.job_name, keys_of(courses)] == ["wtl_sync", "wtl_courses_sync", ["1"]]
+
+
 def test_a_course_that_vanished_may_be_back_so_the_lists_come_first(
     instance: dg.DagsterInstance, called: Called, query: Query
 ) -> None:
