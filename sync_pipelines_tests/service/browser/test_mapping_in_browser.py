@@ -172,10 +172,23 @@ def test_what_could_not_be_saved_goes_back_and_is_told(page: Page, query: Query)
     said(page, "not saved")
     shows(page, "Zlomky", "Květy", "Kosti")
     expect(page.locator("#found .name")).to_have_text(["Barvy", "Vesmír"])
+    # Looking at the lists does not take it away.
+    with page.expect_response(re.compile("version=")):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    said(page, "not saved")
     page.unroute("**/lessons/**")
     drag(page, "Vesmír", named(page, "Zlomky"))
     said(page, "Vesmír: added at position 1 of 4")
     assert stored(query) == ["Vesmír", "Zlomky", "Květy", "Kosti"]
+
+
+def test_a_page_whose_service_is_away_says_so_and_goes_on_by_itself(page: Page, query: Query) -> None:
+    page.route("**/mapping/**", lambda route: route.abort())
+    expect(page.locator("#notice")).to_be_visible()
+    query("UPDATE wtl.course_lessons SET position = -position")
+    page.unroute("**/mapping/**")
+    shows(page, "Kosti", "Květy", "Zlomky")
+    expect(page.locator("#notice")).to_be_hidden()
 
 
 def test_a_search_narrows_the_other_lessons_while_it_is_typed(page: Page) -> None:

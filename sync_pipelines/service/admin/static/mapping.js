@@ -8,6 +8,7 @@ const PATIENCE_MS = 20_000;
 const root = document.getElementById("mapping");
 const form = document.getElementById("change");
 const search = document.getElementById("search");
+const notice = document.getElementById("notice");
 const at = root.dataset.at;
 const mayChange = form !== null;
 
@@ -104,6 +105,7 @@ async function look(more = {}) {
   const mine = (turn += 1);
   try {
     const board = await ask(address("", more));
+    notice.hidden = true;
     if (mine !== turn || dragging) return;
     if (board !== null) {
       const others = order(board) !== order(root);
@@ -111,10 +113,9 @@ async function look(more = {}) {
       show(board, { said: false });
       if (more.version && others) document.getElementById("news").textContent = root.dataset.elsewhere;
     }
-    if (root.querySelector("#said > .bad")) document.getElementById("said").replaceChildren();
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error;
-    if (mine === turn) complain(error.message);
+    notice.hidden = false;
   }
 }
 
