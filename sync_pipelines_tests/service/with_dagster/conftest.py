@@ -97,16 +97,25 @@ _numbers = itertools.count()
 
 
 @pytest.fixture
-def asking(place: Place) -> Generator[Callable[[Scope], httpx.Client]]:
+def token(place: Place) -> Callable[[Scope], str]:
+    """Makes tokens."""
+
+    def make(scope: Scope) -> str:
+        with place.database.session() as session:
+            return create_token(session, f"token {next(_numbers)}", {scope})[0]
+
+    return make
+
+
+@pytest.fixture
+def asking(place: Place, token: Callable[[Scope], str]) -> Generator[Callable[[Scope], httpx.Client]]:
     """Makes clients of the service, each with a token of a scope; every answer is held against the document."""
     clients: list[httpx.Client] = []
 
     def make(scope: Scope) -> httpx.Client:
-        with place.database.session() as session:
-            token, _ = create_token(session, f"token {next(_numbers)}", {scope})
         client = httpx.Client(
             base_url=place.address,
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token(scope)}"},
             event_hooks={"response": [documented(place.app)]},
             timeout=120,
         )

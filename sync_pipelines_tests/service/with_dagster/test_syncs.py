@@ -1,19 +1,24 @@
-"""Asking for a sync, through a real Dagster."""
+"""Asking for a sync, by the API, on the page, and by the command for cron; each through a real Dagster."""
 
 import logging
+import os
+import subprocess
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from sync_pipelines.postgres.api_tokens import Scope
 from sync_pipelines.postgres.lock import stream_lock
+from sync_pipelines_tests.cli.commands import COMMAND, result
+from sync_pipelines_tests.service.browser.conftest import chromium  # noqa: F401
 from sync_pipelines_tests.service.with_dagster.conftest import Place
 
 NOUNS = ("schools", "classes", "subjects", "users", "enrollments")
@@ -159,3 +164,62 @@ def test_a_run_of_a_schedule_is_in_the_way_of_its_own_school_alone(place: Place,
         assert other.status_code == 200
         assert other.json()["result"]["schoolsSkipped"] == 1
     assert end_of(operator, f"/api/sync/runs/{run}")["success"]
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Generator[BrowserContext]:  # noqa: F811
+    context = chromium.new_context(locale="en-GB")
+    context.set_default_timeout(1000 * _PATIENCE_SECONDS)
+    yield context
+    context.close()
+
+
+def test_a_person_logs_in_asks_for_a_sync_and_sees_it_through_to_its_result(
+    place: Place, token: Callable[[Scope], str], context: BrowserContext
+) -> None:
+    place.query("TRUNCATE bakalari.schools, bakalari.rosters, sync.streams, sync.external_refs CASCADE")
+    place.query("INSERT INTO wtl.courses (wtl_course_id, title) VALUES ('local-1', 'Zlomky')")
+    place.query("INSERT INTO wtl.lessons (wtl_lesson_id, title) VALUES ('local-1', 'Zlomky')")
+    place.query(
+        "INSERT INTO wtl.course_lessons (course_id, lesson_id, position, required) "
+        "SELECT c.id, l.id, 0, true FROM wtl.courses c, wtl.lessons l"
+    )
+    mapped = place.query("SELECT * FROM wtl.course_lessons")
+    page = context.new_page()
+    page.goto(f"{place.address}/admin/")
+    page.get_by_label("Token").fill(token("operator"))
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sync schools").click()
+    run = page.locator("#run")
+    # It is told of by itself: nobody reloads.
+    expect(run.get_by_text("Done", exact=True)).to_be_visible(timeout=1000 * _PATIENCE_SECONDS)
+    for view, kind in (("users", "People"), ("enrollments", "Enrollments")):
+        (count,) = place.query(f"SELECT count(*) FROM bakalari.{view}")
+        new = run.get_by_role("row", name=kind).get_by_role("cell").first
+        expect(new).to_have_text(str(count))
+    page.goto(f"{place.address}/admin/")
+    page.get_by_role("button", name="Sync courses").click()
+    expect(page.locator("#run").get_by_text("Done", exact=True)).to_be_visible(timeout=1000 * _PATIENCE_SECONDS)
+    assert mapped == place.query("SELECT * FROM wtl.course_lessons")
+
+
+def test_the_command_for_cron_asks_for_a_sync_and_says_how_it_ended_in_a_line(
+    place: Place, token: Callable[[Scope], str]
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "APP_URL": place.address, "OPERATOR_TOKEN": token("operator")}
+
+    def trigger(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*COMMAND, "trigger", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    done = trigger("bakalari", "--school", "druha")
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1), done
+    said = result(trigger("bakalari", "--json"))
+    assert (said["success"], said["status"]) == (True, "succeeded")
+    assert said["result"]["schoolsSkipped"] == 2
+    history = place.graphql("query($id: ID!) {runOrError(runId: $id) {... on Run {status}}}", id=said["runId"])
+    assert history["runOrError"]["status"] == "SUCCESS"
+    environment["OPERATOR_TOKEN"] = token("viewer")
+    refused = trigger("bakalari")
+    assert refused.returncode == 2, refused
+    assert environment["OPERATOR_TOKEN"] not in refused.stdout + refused.stderr
