@@ -79,7 +79,7 @@ def test_it_logs_requests_when_asked_and_refusals_always_without_the_token(
         httpx.get(f"{address}/api/v1/learning/progress/?device_id={token}", headers=headers)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate()
-        assert "request this-one refused: unknown" in errors
+        assert "request this-one refused at GET /api/v1/learning/progress/: unknown" in errors
         assert ("GET /api/v1/learning/progress/: 401 after" in errors) == bool(options)
         assert token not in errors
 
