@@ -59,7 +59,7 @@ def _map_lessons(connection: sa.Connection) -> None:
     rows = [
         {"course_id": course, "lesson_id": lesson, "position": position}
         for place, course in enumerate(of_courses)
-        for position, lesson in enumerate(of_lessons[place * each : (place + 1) * each], 1)
+        for position, lesson in enumerate(of_lessons[place * each : (place + 1) * each])
     ]
     if rows:
         connection.execute(sa.insert(course_lessons), rows)
