@@ -14,9 +14,9 @@ from sync_pipelines.alerts.evaluating import look_and_deliver
 from sync_pipelines.alerts.history import History, Tick
 from sync_pipelines.alerts.problems import EndedRun
 from sync_pipelines.defs.ended_runs import ended_run, flows_of_run
-from sync_pipelines.flows.naming import job_name
 from sync_pipelines.defs.schedules import LIVE, SCHEDULES
 from sync_pipelines.errors import DatabaseUnavailable, SchemaError, SettingsError
+from sync_pipelines.flows.naming import job_name
 from sync_pipelines.settings import Settings
 
 __all__ = ["ALERTS_SENSOR", "DagsterHistory", "open_history"]
