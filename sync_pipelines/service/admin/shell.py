@@ -50,6 +50,7 @@ _NAVIGATION = {
     "/admin/debug": "debug",
 }
 
+
 def _coded(text: str) -> Markup:
     """The text with its `commands` set as such."""
     code = Markup("<code>{}</code>")

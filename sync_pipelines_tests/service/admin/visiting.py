@@ -38,6 +38,13 @@ class Visitor(httpx.Client):
         return self.submit(self.read("/admin/login"), "/admin/login", token=token)
 
 
+def heading(answer: httpx.Response) -> str:
+    """What a page calls itself."""
+    found = LexborHTMLParser(answer.text).css_first("h1")
+    assert found is not None
+    return found.text().strip()
+
+
 def _held(form: LexborNode) -> dict[str, Any]:
     return {
         str(field.attributes["name"]): field.attributes.get("value") or ""
