@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from sync_pipelines.flows.naming import FLOWS_BY_NAME, NamedFlow
 from sync_pipelines.flows.spec import Partitions, Sites
-from sync_pipelines.service.admin.flow_names import flow_name, stream_name, zone_of
+from sync_pipelines.service.admin.flow_names import flow_name, in_order, stream_name, zone_of
 from sync_pipelines.service.admin.person import Form, LoggedIn, OperatorPerson, Person, language_of
 from sync_pipelines.service.admin.shell import HEADERS, page
 from sync_pipelines.service.admin.texts import Texts
@@ -77,7 +77,7 @@ async def show_run(request: Request, person: Person, run_id: str) -> Response:
         flow=flow_name(texts, look.flow.name),
         zone=zone_of(look.flow.name),
         outcome=_outcome(look),
-        steps=[(stream_name(texts, stream), step) for stream, step in look.steps.items()],
+        steps=[(stream_name(texts, stream), look.steps[stream]) for stream in in_order(look.steps)],
         counters=COUNTERS,
         counted=_counted(texts, look),
         errors=[_error(texts, error) for error in look.errors],
@@ -95,9 +95,10 @@ def _outcome(look: Look) -> str:
 
 def _counted(texts: Texts, look: Look) -> list[tuple[str, list[int]]]:
     """A line for each kind of row that the run has counted any of."""
+    called = nouns(look.flow)
     lines = (
-        (stream_name(texts, stream), [look.result.get(f"{noun}{counter}", 0) for counter in COUNTERS])
-        for stream, noun in nouns(look.flow).items()
+        (stream_name(texts, stream), [look.result.get(f"{called[stream]}{counter}", 0) for counter in COUNTERS])
+        for stream in in_order(called)
     )
     return [(name, numbers) for name, numbers in lines if any(numbers)]
 
