@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from sync_pipelines.errors import SettingsError
 from sync_pipelines.flows.naming import FLOWS_BY_NAME, QUEUE_TAG, NamedFlow, flow_of_stream, name_of, step_of
 from sync_pipelines.flows.partitions import PartitionRunner
-from sync_pipelines.flows.registry import PARTITIONED_FLOWS, UPSTREAMS, require_settings
+from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS, UPSTREAMS, require_settings
 from sync_pipelines.flows.spec import Sites
 from sync_pipelines.log import redact
 from sync_pipelines.service.orchestrator import Run
@@ -27,18 +27,20 @@ _NAMED_AT_MOST: Final = 10
 
 @dataclass(frozen=True)
 class Asked:
-    """A flow, and of one that is divided the partitions; none: all of them."""
+    """A flow, and of one that is divided the partitions; none: all of them. `full` is from the beginning."""
 
     flow: NamedFlow
     keys: tuple[str, ...] = ()
+    full: bool = False
 
     @property
     def config(self) -> Mapping[str, Any]:
         """The run's, for Dagster."""
-        if not self.keys:
-            return {}
-        steps = [step_of(flow.stream) for flow in PARTITIONED_FLOWS if name_of(flow) == self.flow.name]
-        return {"ops": {step: {"config": {"keys": list(self.keys)}} for step in steps}}
+        asked: dict[str, Any] = {"keys": list(self.keys)} if self.keys else {}
+        asked |= {"full": True} if self.full else {}
+        flows = (*FLOWS, *PARTITIONED_FLOWS, *LOCAL_FLOWS)
+        steps = [step_of(flow.stream) for flow in flows if name_of(flow) == self.flow.name]
+        return {"ops": {step: {"config": asked} for step in steps}} if asked else {}
 
     @property
     def tags(self) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from sync_pipelines.flows.naming import NamedFlow, step_of
-from sync_pipelines.flows.registry import PARTITIONED_FLOWS
+from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS
 from sync_pipelines.service.orchestrator import Event, Run
 
 __all__ = ["Look", "Record", "StepState", "nouns"]
@@ -17,6 +17,13 @@ __all__ = ["Look", "Record", "StepState", "nouns"]
 StepState = Literal["waiting", "running", "done", "failed", "skipped"]
 
 _COUNTERS: Final = ("created", "updated", "skipped", "failed", "deleted", "restored")
+# Each step of a run, and the streams that it syncs; in the order in which they come.
+_STREAMS_BY_STEP: Final = {
+    **{flow.stream: (flow.stream,) for flow in FLOWS},
+    **{flow.stream: flow.streams for flow in PARTITIONED_FLOWS},
+    **{flow.stream: (flow.stream,) for flow in LOCAL_FLOWS},
+}
+_STEPS: Final = {stream: step_of(step) for step, streams in _STREAMS_BY_STEP.items() for stream in streams}
 # The platform's whole list, which people call its lessons.
 _NOUNS: Final = {"wtl/lesson_catalog": "lessons"}
 # Metadata of a step that failed: the kind of error, and the reports of partitions.
@@ -25,7 +32,7 @@ _FAILURE, _FAILED = "failure", "failed_partitions"
 
 def nouns(flow: NamedFlow) -> Mapping[str, str]:
     """By stream, what a flow's rows are called in results ("classes"); without what only lands."""
-    shown = sorted(flow.streams & flow.settled)
+    shown = [stream for stream in _STEPS if stream in flow.streams & flow.settled]
     return {stream: _NOUNS.get(stream) or _camel(stream.rpartition("/")[2]) for stream in shown}
 
 
@@ -126,11 +133,10 @@ class Record:
 
     def _states(self, run: Run) -> Mapping[str, StepState]:
         """How each stream stands. Those that one step syncs together stand as it does."""
-        together = {stream: flow.stream for flow in PARTITIONED_FLOWS for stream in flow.streams}
         left: StepState = "skipped" if run.ended else "waiting"
         states: dict[str, StepState] = {}
-        for stream in sorted(self.flow.streams):
-            state = self._steps.get(step_of(together.get(stream, stream)), left)
+        for stream in (stream for stream in _STEPS if stream in self.flow.streams):
+            state = self._steps.get(_STEPS[stream], left)
             states[stream] = "failed" if state == "running" and run.ended else state
         return states
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_pipelines.flows.naming import FLOWS_BY_NAME, QUEUE_TAG
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, QUEUE_TAG, step_of
 from sync_pipelines.service.asked import Asked, asked_for, flow_of_run
 from sync_pipelines.service.orchestrator import Run
 from sync_pipelines.service.refusals import Refused
@@ -60,3 +60,12 @@ def test_an_upstream_that_is_not_set_up_cannot_be_asked_for(upstream: str) -> No
         asked_for(upstream, Settings.load())
     assert (refused.value.status, refused.value.code) == (400, "not_set_up")
     assert upstream.upper() in refused.value.detail
+
+
+@given(st.sampled_from(sorted(FLOWS_BY_NAME)), st.booleans())
+def test_a_run_is_told_only_what_differs_from_what_its_schedule_does(name: str, full: bool) -> None:
+    flow = FLOWS_BY_NAME[name]
+    steps = Asked(flow, full=full).config.get("ops", {})
+    assert {*steps} <= {step_of(stream) for stream in flow.streams}
+    assert all(step == {"config": {"full": True}} for step in steps.values())
+    assert bool(steps) is full

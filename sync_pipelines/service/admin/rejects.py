@@ -73,12 +73,13 @@ def show_reject(request: Request, person: Person, database: Store, reject_id: st
 
 @router.post("/{reject_id}/retry")
 async def retry(request: Request, person: OperatorPerson, database: Store, reject_id: str) -> Response:
-    """Start the sync that brings the record again."""
+    """Start the sync that brings the record, and have it read from the beginning."""
     reject = await run_in_threadpool(_found, database, reject_id)
     owner = owner_of(reject.key.system)
     if owner is None:
         raise Refused(404, "not_found", "No flow brings records of this kind.")
-    return await syncs.start(request, person, FLOWS_BY_NAME[name_of(owner.flow)], owner.partition)
+    flow = FLOWS_BY_NAME[name_of(owner.flow)]
+    return await syncs.start(request, person, flow, owner.partition, full=True)
 
 
 def _found(database: Database, reject_id: str) -> StoredReject:

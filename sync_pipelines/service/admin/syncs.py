@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -12,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from sync_pipelines.flows.naming import FLOWS_BY_NAME, NamedFlow
 from sync_pipelines.flows.spec import Partitions, Sites
-from sync_pipelines.service.admin.flow_names import flow_name, in_order, stream_name, zone_of
+from sync_pipelines.service.admin.flow_names import flow_name, stream_name, zone_of
 from sync_pipelines.service.admin.person import Form, LoggedIn, OperatorPerson, Person, language_of
 from sync_pipelines.service.admin.shell import HEADERS, page
 from sync_pipelines.service.admin.texts import Texts
@@ -40,9 +41,11 @@ async def start_sync(request: Request, person: OperatorPerson, form: Form) -> Re
     return await start(request, person, flow, form.get("key") or None)
 
 
-async def start(request: Request, person: LoggedIn, flow: NamedFlow, key: str | None) -> Response:
+async def start(
+    request: Request, person: LoggedIn, flow: NamedFlow, key: str | None, *, full: bool = False
+) -> Response:
     """Start a sync of a flow, or of one of its partitions, and go to its page; or to that of the run under way."""
-    asked = await run_in_threadpool(_asked, request.app.state.settings, flow, key)
+    asked = replace(await run_in_threadpool(_asked, request.app.state.settings, flow, key), full=full)
     runs: Runs = request.app.state.runs
     try:
         run = await runs.start(asked, person.token_id, request.state.request_id)
@@ -77,7 +80,7 @@ async def show_run(request: Request, person: Person, run_id: str) -> Response:
         flow=flow_name(texts, look.flow.name),
         zone=zone_of(look.flow.name),
         outcome=_outcome(look),
-        steps=[(stream_name(texts, stream), look.steps[stream]) for stream in in_order(look.steps)],
+        steps=[(stream_name(texts, stream), step) for stream, step in look.steps.items()],
         counters=COUNTERS,
         counted=_counted(texts, look),
         errors=[_error(texts, error) for error in look.errors],
@@ -95,10 +98,9 @@ def _outcome(look: Look) -> str:
 
 def _counted(texts: Texts, look: Look) -> list[tuple[str, list[int]]]:
     """A line for each kind of row that the run has counted any of."""
-    called = nouns(look.flow)
     lines = (
-        (stream_name(texts, stream), [look.result.get(f"{called[stream]}{counter}", 0) for counter in COUNTERS])
-        for stream in in_order(called)
+        (stream_name(texts, stream), [look.result.get(f"{noun}{counter}", 0) for counter in COUNTERS])
+        for stream, noun in nouns(look.flow).items()
     )
     return [(name, numbers) for name, numbers in lines if any(numbers)]
 
