@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from sync_pipelines.errors import DagsterUnavailable, SyncError
+from sync_pipelines.errors import DagsterUnavailable, StreamBusy, SyncError
 from sync_pipelines.log import redact
 
 __all__ = ["RETRY_AFTER_SECONDS", "Refused", "answer_refusals", "problem"]
@@ -21,6 +21,12 @@ RETRY_AFTER_SECONDS: Final = 5
 _SAID = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take that method."),
+}
+
+_TRANSIENT: Final[Mapping[type[SyncError], str]] = {
+    DagsterUnavailable: "Dagster does not answer just now: try again.",
+    StreamBusy: "Somebody else is asking for the same just now: try again.",
+    SyncError: "The database does not answer just now: try again.",
 }
 
 _log = logging.getLogger(__name__)
@@ -98,6 +104,5 @@ async def _of_ours(request: Request, error: SyncError) -> Response:
     if not error.transient:
         return problem(request, Refused(500, "internal", "The service failed; its log says why."))
     wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    who = "Dagster" if isinstance(error, DagsterUnavailable) else "The database"
-    detail = f"{who} does not answer just now: try again."
+    detail = next(said for kind, said in _TRANSIENT.items() if isinstance(error, kind))
     return problem(request, Refused(503, "unavailable", detail, headers=wait))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+import time
+from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -30,8 +31,10 @@ __all__ = ["Busy", "Runs", "moment"]
 _TOKEN, _REQUEST = "sync/requested_by", "sync/request_id"
 # Asking Dagster takes tenths of a second, and while it does nobody else may ask for the same.
 _LONGEST_TURN: Final = timedelta(seconds=10)
-_LOOK_EVERY_SECONDS: Final = 0.5
+# A run is looked at again after a tenth of the time that it has taken so far.
+_LOOK_SECONDS_AT_LEAST, _LOOK_SECONDS_AT_MOST = 0.5, 5.0
 _ASK_AGAIN_SECONDS: Final = 5
+_READINGS_AT_MOST: Final = 100
 
 _log = logging.getLogger(__name__)
 _events = logging.getLogger("sync_pipelines.events")
@@ -50,6 +53,22 @@ def moment(at: datetime | None) -> str | None:
     return at and at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class _Reading:
+    """What was read of a run's events, which may be thousands: the next look goes on from there."""
+
+    def __init__(self, flow: NamedFlow) -> None:
+        self.record = Record(flow)
+        self._cursor: str | None = None
+        self._turn = asyncio.Lock()
+
+    async def go_on(self, orchestrator: Orchestrator, run_id: str) -> None:
+        async with self._turn:
+            more = True
+            while more:
+                events, self._cursor, more = await orchestrator.events(run_id, self._cursor)
+                self.record.take(events)
+
+
 class Runs:
     """Starts runs and looks at them. Within its context it follows those that were asked for, to log their ends.
 
@@ -61,6 +80,7 @@ class Runs:
         self._database = database
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._followed: dict[str, asyncio.Task[Look | None]] = {}
+        self._readings: OrderedDict[str, _Reading] = OrderedDict()
         self._resuming: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -81,7 +101,7 @@ class Runs:
         async with self._turns[asked.flow.name]:
             run = await run_in_threadpool(self._alone, asked, tags)
         _event(logging.INFO, "sync_start", run, flow=asked.flow.name, startedAt=moment(run.created_at))
-        self._follow(run, asked.flow)
+        self._follow(run)
         return run
 
     def _alone(self, asked: Asked, tags: dict[str, str]) -> Run:
@@ -112,51 +132,53 @@ class Runs:
         flow = run and flow_of_run(run)
         if run is None or flow is None:
             return None
-        record, cursor, more = Record(flow), None, True
-        while more:
-            events, cursor, more = await self.orchestrator.events(run_id, cursor)
-            record.take(events)
-        return record.look(run)
+        # In this order: what is read of a run that has ended is all.
+        reading = self._reading(run_id, flow)
+        await reading.go_on(self.orchestrator, run_id)
+        return reading.record.look(run)
+
+    def _reading(self, run_id: str, flow: NamedFlow) -> _Reading:
+        reading = self._readings.setdefault(run_id, _Reading(flow))
+        self._readings.move_to_end(run_id)
+        if len(self._readings) > _READINGS_AT_MOST:
+            self._readings.popitem(last=False)
+        return reading
 
     async def recent(self, flow: NamedFlow, limit: int = 50) -> Sequence[Run]:
         """The last runs of a flow's own job, the newest first."""
         return await self.orchestrator.recent(flow.job, limit)
 
-    def _follow(self, run: Run, flow: NamedFlow) -> None:
+    def _follow(self, run: Run) -> None:
         if run.run_id not in self._followed:
-            task = asyncio.create_task(self._to_its_end(run.run_id, flow))
+            task = asyncio.create_task(self._to_its_end(run.run_id))
             self._followed[run.run_id] = task
             task.add_done_callback(lambda _: self._followed.pop(run.run_id, None))
 
-    async def _to_its_end(self, run_id: str, flow: NamedFlow) -> Look | None:
+    async def _to_its_end(self, run_id: str) -> Look | None:
         """Say how it ended. While Dagster does not answer, it is asked again; None where the run is gone."""
-        record, cursor = Record(flow), None
+        began = time.monotonic()
         while True:
             try:
-                # In this order: what is read of a run that has ended is all.
-                if (run := await self.orchestrator.find(run_id)) is None:
-                    return None
-                more = True
-                while more:
-                    events, cursor, more = await self.orchestrator.events(run_id, cursor)
-                    record.take(events)
+                look = await self.look(run_id)
             except DagsterUnavailable as error:
                 _log.warning("run %s: %s", run_id, redact(str(error)))
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
                 continue
-            if run.ended:
-                look = record.look(run)
+            if look is None:
+                return None
+            if look.run.ended:
                 _say_how_it_ended(look)
                 return look
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            wait = (time.monotonic() - began) / 10
+            await asyncio.sleep(min(max(wait, _LOOK_SECONDS_AT_LEAST), _LOOK_SECONDS_AT_MOST))
 
     async def _resume(self) -> None:
         """Follow what was asked for before this process began, and is under way."""
         while True:
             try:
                 for run in await self.orchestrator.live():
-                    if _REQUEST in run.tags and (flow := flow_of_run(run)):
-                        self._follow(run, flow)
+                    if _REQUEST in run.tags:
+                        self._follow(run)
             except DagsterUnavailable:
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
             except SyncError as error:
