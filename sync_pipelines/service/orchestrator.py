@@ -43,7 +43,9 @@ _KINDS: Final[dict[str, Kind]] = {
 assert {*_KINDS.values()} == {*get_args(Kind)}
 # workspace.yaml's name of the location, and the name that Dagster gives the one repository of a module.
 _WHERE: Final = {"repositoryLocationName": "sync_pipelines", "repositoryName": "__repository__"}
-_TIMEOUT: Final = httpx.Timeout(30, connect=5)
+_TIMEOUT: Final = httpx.Timeout(15, connect=5)
+# Of a run that was begun after all, nobody would be told.
+_LAUNCH_TIMEOUT: Final = httpx.Timeout(60, connect=5)
 _PING_SECONDS: Final = 3
 _LIVE_AT_MOST: Final = 500
 _EVENTS_AT_ONCE: Final = 1000
@@ -168,7 +170,7 @@ class Orchestrator:
             "runConfigData": dict(config),
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
         }
-        said = (await self._ask(_LAUNCH, {"params": params}))["launchRun"]
+        said = (await self._ask(_LAUNCH, {"params": params}, _LAUNCH_TIMEOUT))["launchRun"]
         if said["__typename"] == "LaunchRunSuccess":
             return _run(said["run"])
         if said["__typename"] in ("UnauthorizedError", "RunConfigValidationInvalid"):

@@ -34,6 +34,7 @@ __all__ = ["FlowStanding", "Standing", "State", "standing"]
 State: TypeAlias = Literal["running", "failing", "stale", "never", "empty", "fresh"]
 _VANISHED_WITHIN: Final = timedelta(days=7)
 _WTL: Final = "wtl"
+_PATIENCE_SECONDS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,11 @@ async def standing(settings: Settings, database: Database, runs: Runs) -> Standi
 
 
 async def _history(runs: Runs, flow: NamedFlow) -> Sequence[Run] | None:
+    """None where Dagster does not answer, or not at once: whoever looks does not wait for it."""
     try:
-        return await runs.recent(flow, BARS)
-    except DagsterUnavailable:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await runs.recent(flow, BARS)
+    except (DagsterUnavailable, TimeoutError):
         return None
 
 

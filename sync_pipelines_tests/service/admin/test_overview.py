@@ -176,3 +176,17 @@ def test_a_run_that_took_longer_has_no_lower_bar(runs: Sequence[Run]) -> None:
     ended = sorted((bar for bar in bars(runs) if bar.run.ended), key=lambda bar: bar.run.seconds or 0)
     heights = [bar.height for bar in ended]
     assert heights == sorted(heights)
+
+
+async def _silent(_scope: Any, receive: Any, _send: Any) -> None:
+    """A server that takes every request, and answers none."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def test_a_dagster_that_hangs_keeps_nobody_from_the_page(
+    serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("DAGSTER_GRAPHQL_URL", serve(_silent))
+    operator: Visitor = request.getfixturevalue("operator")
+    assert "Dagster does not answer" in attention(operator.read("/admin/"))
