@@ -10,7 +10,7 @@ import dagster as dg
 from sync_pipelines.defs.jobs import JOBS, PARTITION_JOBS
 from sync_pipelines.defs.partitions import keep_in_step
 from sync_pipelines.errors import SettingsError
-from sync_pipelines.flows.naming import QUEUE_TAG, step_of
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, step_of
 from sync_pipelines.flows.registry import UPSTREAMS, partitioned_flows_of, sites_of
 from sync_pipelines.flows.runner import Runner
 from sync_pipelines.flows.spec import Partitions, Upstream
@@ -120,7 +120,7 @@ def _sites(upstream: Upstream, name: str, cron: str, status: dg.DefaultScheduleS
 
 
 def _request(upstream: Upstream, key: str) -> dg.RunRequest:
-    return dg.RunRequest(run_key=key, partition_key=key, tags={QUEUE_TAG: f"{upstream.name}/{key}"})
+    return dg.RunRequest(run_key=key, partition_key=key, tags=FLOWS_BY_NAME[upstream.name].queue([key]))
 
 
 def _what_misses(upstream: Upstream) -> dg.SkipReason | None:

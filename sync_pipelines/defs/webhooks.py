@@ -12,10 +12,9 @@ from sync_pipelines.defs.jobs import JOBS, PARTITION_JOBS
 from sync_pipelines.defs.schedules import LIVE
 from sync_pipelines.errors import SchemaError, SettingsError
 from sync_pipelines.flows.database import open_database, require_schema
-from sync_pipelines.flows.naming import FLOWS_BY_NAME, QUEUE_TAG, NamedFlow, name_of, step_of
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, NamedFlow, name_of, step_of
 from sync_pipelines.flows.partitions import PartitionRunner
 from sync_pipelines.flows.registry import PARTITIONED_FLOWS, UPSTREAMS
-from sync_pipelines.flows.spec import Sites
 from sync_pipelines.postgres.engine import Session
 from sync_pipelines.postgres.webhooks import Batch, gather_calls, open_batches, settle_batch, upstreams_that_wait
 from sync_pipelines.settings import Settings
@@ -126,11 +125,9 @@ def _known(divided: NamedFlow, settings: Settings) -> set[str]:
 def _request(flow: NamedFlow, batch: Batch, keys: Sequence[str]) -> dg.RunRequest:
     named = list(keys) if len(keys) <= _MOST_KEYS else []
     steps = [step_of(one.stream) for one in PARTITIONED_FLOWS if name_of(one) == flow.name and named]
-    alone = len(named) == 1 and isinstance(flow.partitions, Sites)
     return dg.RunRequest(
         run_key=f"{batch.id}/{flow.name}",
         job_name=flow.job,
         run_config={"ops": {step: {"config": {"keys": named}} for step in steps}},
-        # A site alone waits in the queue of its schedule.
-        tags={BATCH_TAG: batch.id, **({QUEUE_TAG: flow.subject(named[0])} if alone else {})},
+        tags={BATCH_TAG: batch.id, **flow.queue(named)},
     )

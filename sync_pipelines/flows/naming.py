@@ -6,7 +6,7 @@ names what to ask it for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS
@@ -46,6 +46,11 @@ class NamedFlow:
     def job(self) -> str:
         """The Dagster job that syncs it, and that its schedules run."""
         return job_name(self.name)
+
+    def queue(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """The tag of a run of these partitions, in place of its job's: a site alone has a queue of its own."""
+        alone = len(keys) == 1 and isinstance(self.partitions, Sites)
+        return {QUEUE_TAG: self.subject(keys[0])} if alone else {}
 
     def subject(self, partition: str | None) -> str:
         """Whom a run of this partition concerns; of Sites without one: all."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from sync_pipelines.errors import SettingsError
-from sync_pipelines.flows.naming import FLOWS_BY_NAME, QUEUE_TAG, NamedFlow, flow_of_stream, name_of, step_of
+from sync_pipelines.flows.naming import FLOWS_BY_NAME, NamedFlow, flow_of_stream, name_of, step_of
 from sync_pipelines.flows.partitions import PartitionRunner
 from sync_pipelines.flows.registry import FLOWS, LOCAL_FLOWS, PARTITIONED_FLOWS, UPSTREAMS, require_settings
-from sync_pipelines.flows.spec import Sites
 from sync_pipelines.log import redact
 from sync_pipelines.service.orchestrator import Run
 from sync_pipelines.service.refusals import Refused
@@ -44,9 +43,8 @@ class Asked:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """The run's beside its job's: a site alone waits in the queue of its schedule."""
-        alone = len(self.keys) == 1 and isinstance(self.flow.partitions, Sites)
-        return {QUEUE_TAG: self.flow.subject(self.keys[0])} if alone else {}
+        """The run's, in place of its job's."""
+        return self.flow.queue(self.keys)
 
     def is_synced_by(self, run: Run) -> bool:
         """Whether a run syncs some of the same."""
