@@ -79,6 +79,8 @@ class Runs:
         self.orchestrator = orchestrator
         self._database = database
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # By flow, the last run that was begun here, and when.
+        self._begun: dict[str, tuple[float, Run]] = {}
         self._followed: dict[str, asyncio.Task[Look | None]] = {}
         self._readings: OrderedDict[str, _Reading] = OrderedDict()
         self._resuming: asyncio.Task[None] | None = None
@@ -97,9 +99,15 @@ class Runs:
     async def start(self, asked: Asked, token_id: int, request_id: str) -> Run:
         """Ask Dagster for a run. Raises Busy where one of the same is under way, and DagsterUnavailable."""
         tags = {**asked.tags, _TOKEN: f"token {token_id}", _REQUEST: request_id}
+        came = time.monotonic()
         # Here in turn first, so that many callers take one connection of the database and not all there are.
         async with self._turns[asked.flow.name]:
+            begun, run = self._begun.get(asked.flow.name, (came, None))
+            if run and begun > came and asked.is_synced_by(run):
+                # Begun after this was asked for, it reads all that this wants, though it may have ended meanwhile.
+                raise Busy(run)
             run = await run_in_threadpool(self._alone, asked, tags)
+            self._begun[asked.flow.name] = time.monotonic(), run
         _event(logging.INFO, "sync_start", run, flow=asked.flow.name, startedAt=moment(run.created_at))
         self._follow(run)
         return run
