@@ -4,6 +4,7 @@ Of a module, for Dagster takes long to start. No schedule runs: what happens, a 
 """
 
 import itertools
+import socket
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from sync_pipelines.cli.dagster_ui import DagsterUi, free_port
+from sync_pipelines.cli.dagster_ui import DagsterUi
 from sync_pipelines.cli.workplace import project_file, workplace
 from sync_pipelines.postgres.api_tokens import Scope, create_token
 from sync_pipelines.postgres.engine import Database
@@ -64,7 +65,7 @@ def place(create_database: Callable[..., str], tmp_path_factory: pytest.TempPath
     with pytest.MonkeyPatch.context() as environment, serving(town_app(platform, schools)) as upstreams:
         file = folder / "schools.toml"
         file.write_text(schools_file(schools, upstreams, "superuser", None, "SANDBOX_PASSWORD"), "utf-8")
-        ui = DagsterUi(free_port(range(3500, 3600)), project_file("workspace.yaml"), folder / "dagster.log")
+        ui = DagsterUi(_port(), project_file("workspace.yaml"), folder / "dagster.log")
         for name, value in {
             "SYNC_DATABASE_URL": create_database(),
             "SYNC_HOME": str(folder / "home"),
@@ -84,6 +85,13 @@ def place(create_database: Callable[..., str], tmp_path_factory: pytest.TempPath
                 here = Place(platform, schools, settings, app, address, ui)
                 _stop_schedules(here)
                 yield here
+
+
+def _port() -> int:
+    """One that the system gives to nobody else for a while: another process of tests may look for one, too."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
 def _stop_schedules(place: Place) -> None:
