@@ -43,6 +43,12 @@ def end_of(client: httpx.Client, location: str) -> dict[str, Any]:
     return said
 
 
+def events_of(run_id: str, caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:
+    """What was told of a run: others may end meanwhile."""
+    events = [(record.message, getattr(record, "event", {})) for record in caplog.records]
+    return [(message, event) for message, event in events if event.get("runId") == run_id]
+
+
 def schools_in(said: dict[str, Any]) -> int:
     """How many a sync has read, whatever was there before: tests come in any order."""
     return sum(said["result"][f"schools{outcome}"] for outcome in ("Created", "Updated", "Skipped"))
@@ -70,7 +76,7 @@ def test_a_sync_of_the_schools_answers_with_true_counts_and_is_in_dagsters_histo
     )["runOrError"]
     assert (run["status"], run["jobName"]) == ("SUCCESS", "bakalari_sync")
     assert said["durationMs"] == round((run["endTime"] - run["startTime"]) * 1000)
-    told = [(record.message, record.event) for record in caplog.records if hasattr(record, "event")]  # type: ignore[attr-defined]
+    told = events_of(said["runId"], caplog)
     assert [message for message, _ in told] == ["sync_start", "sync_ok"]
     for _, event in told:
         assert (event["runId"], event["requestId"]) == (said["runId"], name)
@@ -113,7 +119,7 @@ def test_a_school_that_is_down_fails_the_sync_by_code_and_not_the_other_school(
     assert (said["success"], said["code"]) == (False, "sync_failed")
     assert said["errors"] == [{"code": "source_unavailable", "stream": "bakalari/roster", "count": 1}]
     assert schools_in(said) == 1
-    told = [(record.message, record.event) for record in caplog.records if hasattr(record, "event")]  # type: ignore[attr-defined]
+    told = events_of(said["runId"], caplog)
     assert [message for message, _ in told] == ["sync_start", "sync_fail"]
     assert told[1][1]["errors"] == said["errors"]
 
