@@ -1,3 +1,4 @@
+import json
 import logging
 
 import pytest
@@ -54,3 +55,23 @@ def test_a_connection_that_could_not_be_closed_any_more_is_no_news(capsys: pytes
     finally:
         logging.getLogger().handlers[:] = before
     assert capsys.readouterr().err == ""
+
+
+def test_what_happens_to_syncs_is_a_json_object_a_line_however_little_else_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root, events = logging.getLogger(), logging.getLogger("sync_pipelines.events")
+    before = root.handlers[:], root.level, events.level
+    try:
+        log.configure(logging.WARNING)
+        logging.getLogger("sync_pipelines.service.envelope").info("GET /healthz: 200")
+        events.info("sync_ok", extra={"event": {"runId": "4711", "result": {"usersCreated": 3}}})
+    finally:
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
+        events.setLevel(before[2])
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["level"], said["message"]) == ("INFO", "sync_ok")
+    assert said["metadata"] == {"runId": "4711", "result": {"usersCreated": 3}}
+    assert said["time"]

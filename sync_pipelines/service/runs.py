@@ -26,7 +26,7 @@ from sync_pipelines.service.looking import Look, Record
 from sync_pipelines.service.orchestrator import Orchestrator, Run
 from sync_pipelines.service.refusals import Refused
 
-__all__ = ["Busy", "Runs", "moment"]
+__all__ = ["Busy", "Runs", "moment", "where"]
 
 _TOKEN, _REQUEST = "sync/requested_by", "sync/request_id"
 # Asking Dagster takes tenths of a second, and while it does nobody else may ask for the same.
@@ -44,8 +44,14 @@ class Busy(Refused):
     """Some of what was asked for is being synced: by that run."""
 
     def __init__(self, run: Run) -> None:
-        super().__init__(409, "under_way", f"A sync of this is under way: run {run.run_id}.")
+        more = {"runId": run.run_id, "location": where(run.run_id)}
+        super().__init__(409, "under_way", f"A sync of this is under way: run {run.run_id}.", more=more)
         self.run_id = run.run_id
+
+
+def where(run_id: str) -> str:
+    """The address at which the API shows a run."""
+    return f"/api/sync/runs/{run_id}"
 
 
 def moment(at: datetime | None) -> str | None:

@@ -19,7 +19,7 @@ from sync_pipelines.service.bodies import JsonBody
 from sync_pipelines.service.documents import Problem, answers, json_body
 from sync_pipelines.service.looking import Look
 from sync_pipelines.service.refusals import Refused
-from sync_pipelines.service.runs import Busy, Runs, moment
+from sync_pipelines.service.runs import Runs, moment, where
 from sync_pipelines.service.trigger_documents import SyncBody, SyncBusy, SyncFailed, SyncRun
 
 __all__ = ["router"]
@@ -43,10 +43,7 @@ def _sync(upstream: str) -> Callable[..., Awaitable[JSONResponse]]:
             asked_for, upstream, settings, schools=wanted.schools or (), courses=wanted.courses or ()
         )
         runs: Runs = request.app.state.runs
-        try:
-            run = await runs.start(asked, token.id, request.state.request_id)
-        except Busy as busy:
-            return _busy(request, busy)
+        run = await runs.start(asked, token.id, request.state.request_id)
         look = await runs.wait(run.run_id, wait) or await runs.look(run.run_id)
         if look is None:
             raise Refused(503, "unavailable", "The run is gone from Dagster's history.", headers=_again())
@@ -100,10 +97,6 @@ def _read(body: bytes) -> SyncBody:
         raise Refused(422, "invalid", "The request is not valid.", errors=wrong) from None
 
 
-def _where(run_id: str) -> str:
-    return f"/api/sync/runs/{run_id}"
-
-
 def _again() -> dict[str, str]:
     return {"Retry-After": str(_LOOK_AGAIN_SECONDS)}
 
@@ -122,7 +115,7 @@ def _said(request: Request, look: Look) -> dict[str, Any]:
         "result": dict(look.result),
         "errors": [dict(error) for error in look.errors],
         "steps": dict(look.steps),
-        "location": _where(run.run_id),
+        "location": where(run.run_id),
         "requestId": request.state.request_id,
         "timestamp": moment(datetime.now(UTC)),
     }
@@ -137,10 +130,5 @@ def _ended(request: Request, look: Look) -> JSONResponse:
 
 
 def _under_way(request: Request, look: Look) -> JSONResponse:
-    headers = {"Location": _where(look.run.run_id), **_again()}
+    headers = {"Location": where(look.run.run_id), **_again()}
     return JSONResponse(_said(request, look), 202, headers=headers)
-
-
-def _busy(request: Request, busy: Busy) -> JSONResponse:
-    said = {"detail": busy.detail, "code": busy.code, "runId": busy.run_id, "location": _where(busy.run_id)}
-    return JSONResponse({**said, "requestId": request.state.request_id}, 409)
